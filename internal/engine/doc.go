@@ -1,4 +1,0 @@
-// Package engine executes core WebAssembly. It is the only importer of wazero.
-package engine
-
-import _ "github.com/tetratelabs/wazero"

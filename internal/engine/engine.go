@@ -1,0 +1,231 @@
+// Package engine executes core WebAssembly. It is the only importer of wazero
+// and keeps the seam to it narrow: compile a module, instantiate it with
+// explicit imports, call a function with a flat stack, look at a memory.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+)
+
+// Features of core WebAssembly that modules may use.
+const coreFeatures = api.CoreFeaturesV2 |
+	experimental.CoreFeaturesThreads |
+	experimental.CoreFeaturesTailCall |
+	experimental.CoreFeaturesExtendedConst |
+	experimental.CoreFeaturesExceptionHandling |
+	experimental.CoreFeaturesTypedFunctionReferences
+
+// ValType is a core value type, with the encoding of the binary format.
+type ValType = api.ValueType
+
+// The number types. References never cross the seam as values.
+const (
+	I32 ValType = api.ValueTypeI32
+	I64 ValType = api.ValueTypeI64
+	F32 ValType = api.ValueTypeF32
+	F64 ValType = api.ValueTypeF64
+)
+
+// Config selects how modules are executed. The zero value compiles to native
+// code with one worker per CPU.
+type Config struct {
+	// Interpreter executes without generating native code, an order of
+	// magnitude slower. It is also what a platform without a code generator gets.
+	Interpreter bool
+	// CompileWorkers bounds the goroutines that one Compile uses; zero means
+	// one per CPU.
+	CompileWorkers int
+	// HeapMemories keeps linear memories on the Go heap even where the
+	// platform could reserve address space for them.
+	HeapMemories bool
+}
+
+// Engine compiles and instantiates modules. It is safe for concurrent use.
+type Engine struct {
+	runtime wazero.Runtime
+	workers int
+	heap    bool
+}
+
+// New returns an engine. Close releases it with everything compiled by it.
+func New(c Config) *Engine {
+	rc := wazero.NewRuntimeConfig()
+	if c.Interpreter {
+		rc = wazero.NewRuntimeConfigInterpreter()
+	}
+	workers := c.CompileWorkers
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	// The background context is never consulted: a runtime without
+	// WithCloseOnContextDone keeps no context.
+	rt := wazero.NewRuntimeWithConfig(context.Background(), rc.WithCoreFeatures(coreFeatures))
+	return &Engine{runtime: rt, workers: workers, heap: c.HeapMemories}
+}
+
+// Close releases all compiled code. No call may be under way.
+func (e *Engine) Close(ctx context.Context) error { return e.runtime.Close(ctx) }
+
+// Module is a compiled core module. It may be instantiated many times,
+// concurrently.
+type Module struct {
+	compiled wazero.CompiledModule
+}
+
+// Compile translates a validated core module. The import names must be
+// non-empty. It observes ctx only when more than one worker runs.
+func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
+	ctx = experimental.WithCompilationWorkers(ctx, e.workers)
+	c, err := e.runtime.CompileModule(ctx, wasm)
+	if err != nil {
+		return nil, fmt.Errorf("compile core module: %w", err)
+	}
+	return &Module{compiled: c}, nil
+}
+
+// Close releases the code of the module. Its instances must be closed before.
+func (m *Module) Close(ctx context.Context) error { return m.compiled.Close(ctx) }
+
+// HostFunc is a function that a host module offers to core modules.
+type HostFunc struct {
+	Name            string
+	Params, Results []ValType
+	// Call receives the arguments in stack and leaves the results there; stack
+	// has room for the larger of the two. mem is the first memory of the
+	// calling instance; its methods must not be called where the caller has
+	// none. A panic with an error value unwinds the guest and is what the
+	// outermost Func.Call returns (wrapped in no Trap).
+	Call func(ctx context.Context, mem Memory, stack []uint64)
+}
+
+// InstantiateHost compiles and instantiates a module of host functions, to be
+// named by Imports. One such instance may serve any number of guests at once.
+func (e *Engine) InstantiateHost(ctx context.Context, funcs []HostFunc) (*Instance, error) {
+	b := e.runtime.NewHostModuleBuilder("")
+	for _, f := range funcs {
+		call := f.Call
+		b.NewFunctionBuilder().WithName(f.Name).WithGoModuleFunction(
+			api.GoModuleFunc(func(ctx context.Context, mod api.Module, stack []uint64) {
+				call(ctx, Memory{mod.Memory()}, stack)
+			}), f.Params, f.Results).Export(f.Name)
+	}
+	c, err := b.Compile(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("compile host module: %w", err)
+	}
+	m, err := e.runtime.InstantiateModule(ctx, c, wazero.NewModuleConfig().WithName(""))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("instantiate host module: %w", err), c.Close(ctx))
+	}
+	return &Instance{module: m, code: c}, nil
+}
+
+// Imports names the instance that provides each import module name of a module.
+// It returns nil for a name nobody provides.
+type Imports func(module string) *Instance
+
+// Instance is an instantiated module.
+type Instance struct {
+	module api.Module
+	code   wazero.CompiledModule
+}
+
+// Instantiate links a module to its imports, allocates its memories from mems,
+// and runs its start function. ctx reaches the host functions called by the
+// start function, wrapped: they find values in it by Value.
+//
+// The error is a *Trap when the guest trapped, a *LimitError when a declared
+// memory exceeds what mems grants, or a link error.
+func (e *Engine) Instantiate(ctx context.Context, m *Module, imports Imports, mems *Memories) (inst *Instance, err error) {
+	ctx = experimental.WithImportResolver(ctx, func(name string) api.Module {
+		if p := imports(name); p != nil {
+			return p.module
+		}
+		return nil
+	})
+	ctx = experimental.WithMemoryAllocator(ctx, mems)
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case *LimitError:
+			inst, err = nil, r
+		default:
+			panic(r)
+		}
+	}()
+	mod, err := e.runtime.InstantiateModule(ctx, m.compiled,
+		wazero.NewModuleConfig().WithName("").WithStartFunctions())
+	if err != nil {
+		return nil, trapOf(err)
+	}
+	return &Instance{module: mod}, nil
+}
+
+// Close releases the instance. No call may be under way in it.
+func (i *Instance) Close(ctx context.Context) error {
+	err := i.module.Close(ctx)
+	if i.code != nil {
+		err = errors.Join(err, i.code.Close(ctx))
+	}
+	return err
+}
+
+// Func returns the exported function, or nil.
+func (i *Instance) Func(name string) *Func {
+	f := i.module.ExportedFunction(name)
+	if f == nil {
+		return nil
+	}
+	return &Func{f: f, instance: i, name: name}
+}
+
+// Memory returns the exported memory; ok is false if there is none.
+func (i *Instance) Memory(name string) (Memory, bool) {
+	m := i.module.ExportedMemory(name)
+	return Memory{m}, m != nil
+}
+
+// Func is an exported function of one instance. It is not safe for concurrent
+// use; nested activation (through the host) is.
+type Func struct {
+	f        api.Function
+	instance *Instance
+	name     string
+	active   bool
+}
+
+// Call calls the function. The arguments are taken from stack and the results
+// left in it; it must have room for the larger of the two. ctx reaches host
+// functions unchanged. The error is a *Trap, or what a host function panicked
+// with.
+func (f *Func) Call(ctx context.Context, stack []uint64) error {
+	fn := f.f
+	if f.active {
+		// One api.Function is one wasm stack: a nested activation needs another.
+		fn = f.instance.module.ExportedFunction(f.name)
+	} else {
+		f.active = true
+		defer func() { f.active = false }()
+	}
+	if err := fn.CallWithStack(ctx, stack); err != nil {
+		return trapOf(err)
+	}
+	return nil
+}
+
+// Memory is a view of a linear memory.
+type Memory struct{ m api.Memory }
+
+// Bytes returns the whole memory as it is now. The slice is invalid as soon as
+// guest code ran, since the memory may have grown.
+func (m Memory) Bytes() []byte {
+	b, _ := m.m.Read(0, m.m.Size())
+	return b
+}
