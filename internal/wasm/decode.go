@@ -1,0 +1,491 @@
+package wasm
+
+import "bytes"
+
+// Bounds of what a module may hold. They are those of the JavaScript embedding and of
+// wasm-tools.
+const (
+	maxTypes     = 1_000_000
+	maxFunctions = 1_000_000
+	maxImports   = 1_000_000
+	maxExports   = 1_000_000
+	maxGlobals   = 1_000_000
+	maxTags      = 1_000_000
+	maxTables    = 100
+	maxMemories  = 100
+	maxSegments  = 100_000
+	maxItems     = 10_000_000 // of one element segment
+	maxParams    = 1_000
+	maxResults   = 1_000
+	maxLocals    = 50_000
+	maxBody      = 7_654_321
+	maxString    = 100_000
+)
+
+// Section identifiers of the binary format.
+const (
+	secCustom    = 0
+	secType      = 1
+	secImport    = 2
+	secFunction  = 3
+	secTable     = 4
+	secMemory    = 5
+	secGlobal    = 6
+	secExport    = 7
+	secStart     = 8
+	secElement   = 9
+	secCode      = 10
+	secData      = 11
+	secDataCount = 12
+	secTag       = 13
+)
+
+// sectionRank is the position of a section in a module, by identifier.
+var sectionRank = [...]int{
+	secType: 1, secImport: 2, secFunction: 3, secTable: 4, secMemory: 5, secTag: 6, secGlobal: 7,
+	secExport: 8, secStart: 9, secElement: 10, secDataCount: 11, secCode: 12, secData: 13,
+}
+
+var preamble = []byte("\x00asm\x01\x00\x00\x00")
+
+// Decode parses a module. It checks what can be checked without types; [Validate] does
+// the rest. It returns an [*Error] if the input is malformed, and an [*UnsupportedError]
+// if it uses what can't be represented in a Module.
+func Decode(input []byte) (*Module, error) { return DecodeAt(input, 0) }
+
+// DecodeAt is like [Decode] for a module that is embedded at the offset base in a larger
+// file: all offsets count from the start of that file.
+func DecodeAt(input []byte, base int) (*Module, error) {
+	r := &reader{b: input, base: base}
+	if len(input) < 4 || !bytes.Equal(input[:4], preamble[:4]) {
+		r.fail(0, "magic header not detected", "a module starts with \\0asm")
+		return nil, r.err
+	}
+	if len(input) < 8 {
+		r.fail(len(input), "unexpected end", "in the version")
+		return nil, r.err
+	}
+	if !bytes.Equal(input[4:8], preamble[4:]) {
+		r.fail(4, "unknown binary version", "%x is not that of a core module", input[4:8])
+		return nil, r.err
+	}
+	r.pos = 8
+	m := &Module{}
+	last := 0
+	for r.more() {
+		start := r.pos
+		id := r.byte()
+		size := r.u32()
+		body := reader{pos: r.pos, base: base}
+		r.bytes(size)
+		if r.err != nil {
+			break
+		}
+		body.b = input[:r.pos]
+		ref := sectionRef{id: id}
+		if id == secCustom {
+			ref.custom = len(m.Customs)
+		} else if int(id) >= len(sectionRank) {
+			r.fail(start, "malformed section id", "%d", id)
+			break
+		} else if sectionRank[id] <= last {
+			r.fail(start, "unexpected content after last section", "section out of order")
+			break
+		} else {
+			last = sectionRank[id]
+		}
+		m.order = append(m.order, ref)
+		m.section(id, &body)
+		if body.err == nil && body.pos != len(body.b) {
+			body.fail(body.pos, "section size mismatch", "unexpected data at the end of the section")
+		}
+		r.err = body.err
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	if len(m.Functions) != len(m.Code) {
+		r.fail(len(input), "function and code section have inconsistent lengths", "%d functions, %d bodies", len(m.Functions), len(m.Code))
+	}
+	if m.DataCount != nil && int(*m.DataCount) != len(m.Data) {
+		r.fail(len(input), "data count and data section have inconsistent lengths", "%d announced, %d segments", *m.DataCount, len(m.Data))
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	return m, nil
+}
+
+// Unsupported returns the first thing known of m that the engine does not run, or nil.
+// Decode finds what shows in types; [Validate] finds the rest.
+func (m *Module) Unsupported() *UnsupportedError { return m.unsupported }
+
+// need records the use of a feature that can be represented but not run.
+func (m *Module) need(f Feature, offset int) {
+	if m.unsupported == nil || offset < m.unsupported.Offset {
+		m.unsupported = &UnsupportedError{Feature: f, Offset: offset}
+	}
+}
+
+// vector decodes the entries of a vector into dst.
+func vector[T any](r *reader, dst *[]T, what string, limit uint32, entry func(*T)) {
+	n := r.count(what, limit)
+	if n == 0 {
+		return
+	}
+	*dst = make([]T, n)
+	for i := range *dst {
+		if r.err != nil {
+			return
+		}
+		entry(&(*dst)[i])
+	}
+}
+
+func (m *Module) section(id byte, r *reader) {
+	switch id {
+	case secCustom:
+		name := r.name()
+		at := r.base + r.pos
+		m.Customs = append(m.Customs, Custom{Name: name, Data: r.bytes(uint32(len(r.b) - r.pos)), Offset: at})
+	case secType:
+		vector(r, &m.Types, "types", maxTypes, func(t *FuncType) { m.typeEntry(r, t) })
+	case secImport:
+		vector(r, &m.Imports, "imports", maxImports, func(im *Import) { m.importEntry(r, im) })
+	case secFunction:
+		vector(r, &m.Functions, "functions", maxFunctions, func(f *Function) {
+			f.Offset = r.base + r.pos
+			f.Type = r.u32()
+		})
+	case secTable:
+		vector(r, &m.Tables, "tables", maxTables, func(t *Table) {
+			t.Offset = r.base + r.pos
+			hasInit := r.pos < len(r.b) && r.b[r.pos] == 0x40
+			if hasInit {
+				r.pos++
+				if at := r.pos; r.byte() != 0 {
+					r.fail(at, "malformed table", "expected a zero byte")
+				}
+			}
+			t.TableType = m.tableType(r)
+			if hasInit {
+				t.Init = r.expr()
+			}
+		})
+	case secMemory:
+		vector(r, &m.Memories, "memories", maxMemories, func(t *Memory) {
+			t.Offset = r.base + r.pos
+			t.MemoryType = m.memoryType(r)
+		})
+	case secTag:
+		vector(r, &m.Tags, "tags", maxTags, func(t *Tag) {
+			t.Offset = r.base + r.pos
+			t.Type = r.tagType()
+		})
+	case secGlobal:
+		vector(r, &m.Globals, "globals", maxGlobals, func(g *Global) {
+			g.Offset = r.base + r.pos
+			g.GlobalType = r.globalType()
+			g.Init = r.expr()
+		})
+	case secExport:
+		vector(r, &m.Exports, "exports", maxExports, func(e *Export) {
+			e.Offset = r.base + r.pos
+			e.Name = r.name()
+			at := r.pos
+			e.Kind = Kind(r.byte())
+			if e.Kind > KindTag {
+				r.fail(at, "malformed export kind", "%#x", byte(e.Kind))
+			}
+			e.Index = r.u32()
+		})
+	case secStart:
+		m.Start = &Start{Offset: r.base + r.pos}
+		m.Start.Func = r.u32()
+	case secElement:
+		vector(r, &m.Elements, "element segments", maxSegments, r.element)
+	case secDataCount:
+		start := r.pos
+		n := r.u32()
+		if n > maxSegments {
+			r.fail(start, "data segments count exceeds limit", "%d", n)
+		}
+		m.DataCount = &n
+	case secCode:
+		vector(r, &m.Code, "functions", maxFunctions, func(b *Body) {
+			start := r.pos
+			size := r.u32()
+			if size > maxBody {
+				r.fail(start, "function body size is out of bounds", "%d bytes", size)
+			}
+			b.Offset = r.base + r.pos
+			b.Code = r.bytes(size)
+		})
+	case secData:
+		vector(r, &m.Data, "data segments", maxSegments, r.dataSegment)
+	}
+}
+
+func (m *Module) typeEntry(r *reader, t *FuncType) {
+	t.Offset = r.base + r.pos
+	at := r.pos
+	switch form := r.byte(); form {
+	case 0x60:
+	case 0x50, 0x4f, 0x4e, 0x5f, 0x5e:
+		r.unsupported(at, GC)
+	case 0x65:
+		r.unsupported(at, SharedEverything)
+	case 0x5d:
+		r.unsupported(at, StackSwitching)
+	case 0x4c, 0x4d:
+		r.unsupported(at, CustomDescriptors)
+	default:
+		r.fail(at, "malformed type form", "%#x", form)
+	}
+	vector(r, &t.Params, "function params", maxParams, func(v *ValType) { *v = r.valType() })
+	vector(r, &t.Results, "function returns", maxResults, func(v *ValType) { *v = r.valType() })
+}
+
+func (m *Module) importEntry(r *reader, im *Import) {
+	im.Offset = r.base + r.pos
+	im.Module = r.name()
+	im.Name = r.name()
+	at := r.pos
+	im.Kind = Kind(r.byte())
+	switch im.Kind {
+	case KindFunc:
+		im.Type = r.u32()
+	case KindTable:
+		im.Table = m.tableType(r)
+	case KindMemory:
+		im.Memory = m.memoryType(r)
+	case KindGlobal:
+		im.Global = r.globalType()
+	case KindTag:
+		im.Type = r.tagType()
+	case 0x20:
+		r.unsupported(at, CustomDescriptors)
+	case 0x7e, 0x7f:
+		if im.Name == "" {
+			r.unsupported(at, CompactImports)
+		}
+		fallthrough
+	default:
+		r.fail(at, "malformed import kind", "%#x", byte(im.Kind))
+	}
+}
+
+func (r *reader) tagType() uint32 {
+	at := r.pos
+	if attr := r.byte(); attr != 0 {
+		r.fail(at, "malformed tag attribute", "%#x", attr)
+	}
+	return r.u32()
+}
+
+func (r *reader) globalType() GlobalType {
+	g := GlobalType{Val: r.valType()}
+	at := r.pos
+	switch mut := r.byte(); mut {
+	case 0, 1:
+		g.Mutable = mut == 1
+	case 2, 3:
+		r.unsupported(at, SharedEverything)
+	default:
+		r.fail(at, "malformed mutability", "%#x", mut)
+	}
+	return g
+}
+
+func (m *Module) tableType(r *reader) TableType {
+	at := r.pos
+	t := TableType{Elem: r.valType()}
+	if r.err == nil && !t.Elem.IsRef() {
+		r.fail(at, "malformed reference type", "%s", t.Elem)
+	}
+	at = r.pos
+	flags := r.byte()
+	if flags&^7 != 0 {
+		r.fail(at, "malformed limits flags", "%#x", flags)
+	}
+	t.Limits = r.limits(flags)
+	if flags&2 != 0 {
+		r.unsupported(at, SharedEverything)
+	}
+	if t.Limits.Index64 {
+		m.need(Memory64, r.base+at)
+	}
+	return t
+}
+
+func (m *Module) memoryType(r *reader) MemoryType {
+	at := r.pos
+	flags := r.byte()
+	if flags&^15 != 0 {
+		r.fail(at, "malformed limits flags", "%#x", flags)
+	}
+	t := MemoryType{Limits: r.limits(flags), PageSizeLog2: 16, HasPageSize: flags&8 != 0}
+	if t.HasPageSize {
+		t.PageSizeLog2 = r.u32()
+		m.need(CustomPageSizes, r.base+at)
+	}
+	if t.Limits.Index64 {
+		m.need(Memory64, r.base+at)
+	}
+	return t
+}
+
+func (r *reader) limits(flags byte) Limits {
+	l := Limits{HasMax: flags&1 != 0, Shared: flags&2 != 0, Index64: flags&4 != 0}
+	read := func() uint64 {
+		if l.Index64 {
+			return r.u64()
+		}
+		return uint64(r.u32())
+	}
+	l.Min = read()
+	if l.HasMax {
+		l.Max = read()
+	}
+	return l
+}
+
+// valType reads a value type.
+func (r *reader) valType() ValType {
+	at := r.pos
+	switch c := r.byte(); c {
+	case 0x7f, 0x7e, 0x7d, 0x7c, 0x7b:
+		return ValType(c)
+	case 0x63, 0x64:
+		return Ref(r.heapType(), c == 0x63)
+	case 0x65:
+		r.unsupported(at, SharedEverything)
+		return 0
+	default:
+		if r.err == nil && c >= 0x40 && c < 0x80 {
+			return Ref(r.absHeapType(at, c), true)
+		}
+		r.fail(at, "malformed value type", "%#x", c)
+		return 0
+	}
+}
+
+func (r *reader) heapType() HeapType {
+	at := r.pos
+	if at < len(r.b) {
+		switch r.b[at] {
+		case 0x65:
+			r.unsupported(at, SharedEverything)
+			return 0
+		case 0x61, 0x62:
+			r.unsupported(at, CustomDescriptors)
+			return 0
+		}
+	}
+	v := r.s33()
+	switch {
+	case v >= maxTypes:
+		r.fail(at, "unknown type", "index %d", v)
+		return 0
+	case v >= 0:
+		return HeapType(v)
+	case v >= -64:
+		return r.absHeapType(at, byte(v)&0x7f)
+	default:
+		r.fail(at, "malformed heap type", "%d", v)
+		return 0
+	}
+}
+
+func (r *reader) absHeapType(at int, c byte) HeapType {
+	switch c {
+	case 0x70, 0x6f, 0x69:
+		return HeapType(absBit) | HeapType(c)
+	case 0x6e, 0x6d, 0x6c, 0x6b, 0x6a, 0x71, 0x72, 0x73, 0x74:
+		r.unsupported(at, GC)
+	case 0x68, 0x75:
+		r.unsupported(at, StackSwitching)
+	default:
+		r.fail(at, "malformed reference type", "%#x", c)
+	}
+	return 0
+}
+
+func (r *reader) element(e *Element) {
+	e.Offset = r.base + r.pos
+	start := r.pos
+	flags := r.u32()
+	if flags > 7 {
+		r.fail(start, "malformed elements segment kind", "%d", flags)
+		return
+	}
+	e.UsesExprs = flags&4 != 0
+	e.Type = FuncRef
+	if flags&1 == 0 {
+		e.Mode = Active
+		e.Explicit = flags&2 != 0
+		if e.Explicit {
+			e.Table = r.u32()
+		}
+		e.At = r.expr()
+	} else if flags&2 != 0 {
+		e.Mode = Declarative
+	} else {
+		e.Mode = Passive
+	}
+	if flags&3 != 0 {
+		at := r.pos
+		if e.UsesExprs {
+			e.Type = r.valType()
+			if r.err == nil && !e.Type.IsRef() {
+				r.fail(at, "malformed reference type", "%s", e.Type)
+			}
+		} else if k := r.byte(); k != 0 {
+			r.fail(at, "malformed element kind", "%#x", k)
+		}
+	}
+	if e.UsesExprs {
+		vector(r, &e.Exprs, "elements", maxItems, func(x *Expr) { *x = r.expr() })
+	} else {
+		e.Type = Ref(HeapFunc, false)
+		vector(r, &e.Funcs, "elements", maxItems, func(f *uint32) { *f = r.u32() })
+	}
+}
+
+func (r *reader) dataSegment(d *Data) {
+	d.Offset = r.base + r.pos
+	start := r.pos
+	flags := r.u32()
+	switch flags {
+	case 0, 2:
+		d.Explicit = flags == 2
+		if d.Explicit {
+			d.Memory = r.u32()
+		}
+		d.At = r.expr()
+	case 1:
+		d.Mode = Passive
+	default:
+		r.fail(start, "malformed data segment flag", "%d", flags)
+	}
+	d.Init = r.bytes(r.u32())
+}
+
+// expr reads an expression up to the end that closes it.
+func (r *reader) expr() Expr {
+	start := r.pos
+	var in instr
+	for depth := 1; depth > 0 && r.err == nil; {
+		r.instr(&in)
+		switch in.op {
+		case opBlock, opLoop, opIf, opTryTable:
+			depth++
+		case opEnd:
+			depth--
+		}
+	}
+	if r.err != nil {
+		return Expr{}
+	}
+	return Expr{Code: r.b[start:r.pos:r.pos], Offset: r.base + start}
+}
