@@ -1,0 +1,201 @@
+package binary
+
+import (
+	"fmt"
+
+	"github.com/ashlar-wasm/ashlar/internal/wasm"
+)
+
+func (d *decoder) coreType() *CoreType {
+	t := &CoreType{Offset: d.at()}
+	switch c := d.byte(); c {
+	case 0x60:
+		t.Func = d.coreFuncType()
+	case 0x50:
+		t.Module = d.moduleType()
+	case 0x00, 0x4e, 0x4f, 0x5e, 0x5f:
+		if d.err == nil {
+			d.err = &wasm.UnsupportedError{Feature: wasm.GC, Offset: t.Offset}
+			d.pos = len(d.b)
+		}
+	default:
+		d.fail(t.Offset, fmt.Sprintf("invalid leading byte (0x%x) for core type", c), "")
+	}
+	return t
+}
+
+func (d *decoder) moduleType() *ModuleType {
+	if !d.enter() {
+		return nil
+	}
+	defer d.leave()
+	return &ModuleType{Decls: vec(&d.reader, "module type declaration", func() ModuleDecl {
+		m := ModuleDecl{Offset: d.at()}
+		switch c := d.byte(); c {
+		case 0x00:
+			m.Import = &wasm.Import{Offset: d.at(), Module: d.name(), Name: d.name(), Extern: d.coreExtern()}
+		case 0x01:
+			m.Type = d.coreType()
+		case 0x02:
+			a := &Alias{Offset: d.at(), Kind: AliasOuter, Sort: d.coreSort()}
+			at := d.at()
+			if k := d.byte(); k != 0x01 {
+				d.fail(at, fmt.Sprintf("invalid leading byte (0x%x) for outer alias", k), "expected 0x01")
+			}
+			a.Count, a.Index = d.u32(), d.u32()
+			if d.err == nil && a.Sort != SortCoreType {
+				d.fail(a.Offset, "invalid outer alias in a module type", "only core types can be aliased")
+			}
+			m.Alias = a
+		case 0x03:
+			m.Export = &CoreExportDecl{Name: d.name(), Extern: d.coreExtern()}
+		default:
+			d.fail(m.Offset, fmt.Sprintf("invalid leading byte (0x%x) for module type declaration", c), "")
+		}
+		return m
+	})}
+}
+
+// valType reads a value type: a primitive or a type index.
+func (d *decoder) valType() ValType {
+	at := d.at()
+	if p := Prim(d.peek()); isPrim(p) {
+		d.pos++
+		return ValType{Prim: p}
+	}
+	v := d.s33()
+	if v < 0 {
+		d.fail(at, "invalid value type", "found type code %#x", byte(v)&0x7f)
+		return ValType{}
+	}
+	return ValType{Index: uint32(v)}
+}
+
+func isPrim(p Prim) bool { return p >= String && p <= Bool || p == ErrorContext }
+
+func (d *decoder) optValType(what string) *ValType {
+	if !d.flag(what) {
+		return nil
+	}
+	t := d.valType()
+	return &t
+}
+
+func (d *decoder) fields(what string) []Field {
+	return vec(&d.reader, what, func() Field {
+		return Field{Offset: d.at(), Name: d.name(), Type: d.valType()}
+	})
+}
+
+func (d *decoder) typeDef() Def {
+	return &Type{Offset: d.at(), Def: d.defType()}
+}
+
+func (d *decoder) defType() DefType {
+	if !d.enter() {
+		return nil
+	}
+	defer d.leave()
+	at := d.at()
+	if p := Prim(d.peek()); isPrim(p) {
+		d.pos++
+		return p
+	}
+	switch c := d.byte(); c {
+	case 0x72:
+		return &Record{Fields: d.fields("record field")}
+	case 0x71:
+		return &Variant{Cases: vec(&d.reader, "variant case", func() Case {
+			v := Case{Offset: d.at(), Name: d.name(), Type: d.optValType("variant case type")}
+			at := d.at()
+			if z := d.byte(); z != 0 {
+				d.fail(at, fmt.Sprintf("invalid leading byte (0x%x) for variant case", z), "expected 0")
+			}
+			return v
+		})}
+	case 0x70:
+		return &List{Elem: d.valType()}
+	case 0x67:
+		l := &List{Elem: d.valType()}
+		n := d.u32()
+		l.Len = &n
+		return l
+	case 0x6f:
+		return &Tuple{Types: vec(&d.reader, "tuple element", d.valType)}
+	case 0x6e:
+		return &Flags{Labels: vec(&d.reader, "flag", d.name)}
+	case 0x6d:
+		return &Enum{Labels: vec(&d.reader, "enum case", d.name)}
+	case 0x6b:
+		return &Option{Type: d.valType()}
+	case 0x6a:
+		return &Result{Ok: d.optValType("result"), Err: d.optValType("result")}
+	case 0x69:
+		return &Own{Type: d.u32()}
+	case 0x68:
+		return &Borrow{Type: d.u32()}
+	case 0x66:
+		return &Stream{Elem: d.optValType("stream")}
+	case 0x65:
+		return &Future{Elem: d.optValType("future")}
+	case 0x63:
+		return &Map{Key: d.valType(), Value: d.valType()}
+	case 0x40, 0x43:
+		return &FuncType{Async: c == 0x43, Params: d.fields("function parameter"), Result: d.resultList()}
+	case 0x41:
+		return &ComponentType{Decls: vec(&d.reader, "component type declaration", func() Def { return d.decl(true) })}
+	case 0x42:
+		return &InstanceType{Decls: vec(&d.reader, "instance type declaration", func() Def { return d.decl(false) })}
+	case 0x3f:
+		rt := &ResourceType{Rep: d.coreValType()}
+		if d.flag("resource destructor") {
+			f := d.u32()
+			rt.Dtor = &f
+		}
+		return rt
+	default:
+		d.fail(at, fmt.Sprintf("invalid leading byte (0x%x) for component defined type", c), "")
+		return nil
+	}
+}
+
+func (d *decoder) resultList() *ValType {
+	at := d.at()
+	switch c := d.byte(); c {
+	case 0x00:
+		t := d.valType()
+		return &t
+	case 0x01:
+		at = d.at()
+		if z := d.byte(); z != 0 {
+			d.fail(at, fmt.Sprintf("invalid leading byte (0x%x) for function result", z), "named results are no longer supported")
+		}
+		return nil
+	default:
+		d.fail(at, fmt.Sprintf("invalid leading byte (0x%x) for component function results", c), "")
+		return nil
+	}
+}
+
+func (d *decoder) decl(component bool) Def {
+	at := d.at()
+	switch c := d.byte(); {
+	case c == 0x00:
+		return d.coreType()
+	case c == 0x01:
+		return d.typeDef()
+	case c == 0x02:
+		return d.alias()
+	case c == 0x03 && component:
+		return d.importDef()
+	case c == 0x04:
+		return &ExportDecl{Offset: d.at(), Name: d.externName(), Type: d.externType()}
+	default:
+		what := "instance"
+		if component {
+			what = "component"
+		}
+		d.fail(at, fmt.Sprintf("invalid leading byte (0x%x) for %s type declaration", c, what), "")
+		return &ExportDecl{}
+	}
+}
