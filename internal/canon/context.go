@@ -1,0 +1,153 @@
+package canon
+
+import (
+	"encoding/binary"
+	"math"
+)
+
+// Memory is a guest's linear memory.
+type Memory interface {
+	// Bytes returns the memory as it is now; the slice is invalid after the
+	// guest ran.
+	Bytes() []byte
+}
+
+// Context is where values are lifted from or lowered to: one side of a call
+// (LiftLowerContext in CanonicalABI.md).
+type Context struct {
+	Encoding Encoding
+	Memory   Memory
+	// Realloc calls the guest's realloc.
+	Realloc func(old, oldSize, align, newSize uint32) uint32
+	Handles *Table
+	// Resources are the runtime types by Resource.Index.
+	Resources []*ResourceType
+	// Scope is the extent of the call, for borrows.
+	Scope *Scope
+	// Owner identifies the component instance; a borrow of a resource that it
+	// implements itself is lowered to the bare representation.
+	Owner any
+	// Fused keeps what only another guest needs to know of lifted values.
+	Fused bool
+}
+
+// Resource returns the runtime type of a resource.
+func (cx *Context) Resource(r *Resource) *ResourceType {
+	if r.Type != nil {
+		return r.Type
+	}
+	return cx.Resources[r.Index]
+}
+
+// maxBytes bounds the bytes of one string or list (MAX_STRING_BYTE_LENGTH).
+const maxBytes = 1<<28 - 1
+
+// Alloc returns size bytes of guest memory from the guest's realloc, which are
+// checked to be aligned and in bounds.
+func (cx *Context) Alloc(align, size uint32) uint32 {
+	return cx.realloc(0, 0, align, size)
+}
+
+func (cx *Context) realloc(old, oldSize, align, size uint32) uint32 {
+	p := cx.Realloc(old, oldSize, align, size)
+	if p&(align-1) != 0 {
+		Raise("realloc return: result not aligned (unaligned pointer)")
+	}
+	if uint64(p)+uint64(size) > uint64(len(cx.Memory.Bytes())) {
+		Raise("realloc return: beyond end of memory (string content out-of-bounds, list content out-of-bounds)")
+	}
+	return p
+}
+
+// Region returns the bytes of n values of a type at p, which are checked to be
+// aligned and in bounds.
+func (cx *Context) Region(p, n, size, align uint32) []byte {
+	total := uint64(n) * uint64(size)
+	if total > maxBytes {
+		Raise("list content out-of-bounds: list pointer/length out of bounds of memory")
+	}
+	if p&(align-1) != 0 {
+		Raise("unaligned pointer: list pointer is not aligned")
+	}
+	mem := cx.Memory.Bytes()
+	if uint64(p)+total > uint64(len(mem)) {
+		Raise("list content out-of-bounds: list pointer/length out of bounds of memory")
+	}
+	return mem[p : uint64(p)+total]
+}
+
+// Pointer checks that p may hold a value of the type, such as a result pointer.
+func (cx *Context) Pointer(p uint32, t *Type) {
+	if p&(t.Align-1) != 0 {
+		Raise("unaligned pointer: pointer not aligned")
+	}
+	if uint64(p)+uint64(t.Size) > uint64(len(cx.Memory.Bytes())) {
+		Raise("pointer out of bounds of memory")
+	}
+}
+
+func (cx *Context) at(p, n uint32) []byte { return cx.Memory.Bytes()[p:][:n:n] }
+
+func (cx *Context) load8(p uint32) uint8   { return cx.Memory.Bytes()[p] }
+func (cx *Context) load16(p uint32) uint16 { return binary.LittleEndian.Uint16(cx.at(p, 2)) }
+func (cx *Context) load32(p uint32) uint32 { return binary.LittleEndian.Uint32(cx.at(p, 4)) }
+func (cx *Context) load64(p uint32) uint64 { return binary.LittleEndian.Uint64(cx.at(p, 8)) }
+
+func (cx *Context) store8(p uint32, v uint8)   { cx.Memory.Bytes()[p] = v }
+func (cx *Context) store16(p uint32, v uint16) { binary.LittleEndian.PutUint16(cx.at(p, 2), v) }
+func (cx *Context) store32(p uint32, v uint32) { binary.LittleEndian.PutUint32(cx.at(p, 4), v) }
+func (cx *Context) store64(p uint32, v uint64) { binary.LittleEndian.PutUint64(cx.at(p, 8), v) }
+
+// The canonical NaNs.
+const (
+	nan32 = 0x7fc00000
+	nan64 = 0x7ff8000000000000
+)
+
+// Float32 makes a float of its bits, a NaN the canonical one.
+func Float32(bits uint32) float32 {
+	if bits&0x7fffffff > 0x7f800000 {
+		bits = nan32
+	}
+	return math.Float32frombits(bits)
+}
+
+// Float64 makes a float of its bits, a NaN the canonical one.
+func Float64(bits uint64) float64 {
+	if bits&^(1<<63) > 0x7ff0000000000000 {
+		bits = nan64
+	}
+	return math.Float64frombits(bits)
+}
+
+// Float32Bits returns the bits of f, a NaN's being canonical.
+func Float32Bits(f float32) uint32 {
+	if f != f {
+		return nan32
+	}
+	return math.Float32bits(f)
+}
+
+// Float64Bits returns the bits of f, a NaN's being canonical.
+func Float64Bits(f float64) uint64 {
+	if f != f {
+		return nan64
+	}
+	return math.Float64bits(f)
+}
+
+// Rune checks that i is a Unicode scalar value.
+func Rune(i uint32) rune {
+	if i >= 0x110000 || i >= 0xd800 && i <= 0xdfff {
+		Raise("invalid `char` bit pattern")
+	}
+	return rune(i)
+}
+
+// Discriminant checks the index of a case of a type with n of them.
+func Discriminant(i uint32, n int) uint32 {
+	if uint64(i) >= uint64(n) {
+		Raise("invalid variant discriminant: discriminant %d out of range [0..%d)", i, n)
+	}
+	return i
+}
