@@ -288,3 +288,6 @@ func (h *Handle) Drop(ctx context.Context) error {
 	}
 	return h.Type.Drop(ctx, h.Rep)
 }
+
+// LiftHandle lifts a handle of type own or borrow.
+func (cx *Context) LiftHandle(i uint32, t *Type) *Handle { return cx.liftHandle(i, t).(*Handle) }

@@ -239,3 +239,6 @@ func (cx *Context) LowerResult(out []uint64, ft *FuncType, flat Flat, args []uin
 	}
 	return cx.lowerFlat(out, result, ft.Result)
 }
+
+// LowerHandle lowers a handle as type own or borrow.
+func (cx *Context) LowerHandle(h *Handle, t *Type) uint32 { return cx.lowerHandle(h, t) }

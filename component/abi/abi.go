@@ -1,0 +1,139 @@
+// Package abi is what generated host bindings are written against. People do
+// not use it by hand: `ashlar bindgen host` writes code that does.
+//
+// An interface that the host offers is an [Interface]: its resources and its
+// functions, each with its component type and a Call that takes core values
+// off the guest's stack and puts core values back, straight between guest
+// memory and Go values. The glue of one function looks so:
+//
+//	{Name: "[method]input-stream.read", Type: typeRead, Call: func(c *abi.Call, s []uint64) {
+//		self := c.Lend(resourceInputStream, uint32(s[0])).(InputStream)
+//		v, err := self.Read(c.Context(), s[1])
+//		p := uint32(s[2]) // a result of more than one core value goes to memory
+//		c.Check(p, 12, 4)
+//		switch err := err.(type) {
+//		case nil:
+//			c.PutU8(p, 0)
+//			ptr, n := c.StoreBytes(v)
+//			c.PutU32(p+4, ptr)
+//			c.PutU32(p+8, n)
+//		case StreamError:
+//			c.PutU8(p, 1)
+//			...
+//		default:
+//			c.Fail(err)
+//		}
+//	}}
+//
+// The conventions are those of the canonical ABI: up to 16 flattened
+// parameters come as core values in s, more of them as one pointer to their
+// tuple in s[0]; a result that flattens to one core value is returned in s[0],
+// a larger one is written to the pointer that follows the parameters.
+//
+// Loads and stores panic with a trap when a guest's pointer is out of bounds;
+// Go code of the host must not recover them.
+package abi
+
+import (
+	"context"
+
+	"github.com/ashlar-wasm/ashlar/internal/canon"
+)
+
+// Version1 is referred to by code that was generated for this version of the
+// package. It goes away when such code no longer works, so that an outdated
+// binding fails to compile instead of misbehaving.
+const Version1 = 1
+
+// Interface is a set of functions and resources that a host offers, or, with
+// an empty name, those a world imports directly.
+type Interface struct {
+	// Name is the interface's full name, such as "wasi:io/streams@0.2.0".
+	Name      string
+	Resources []*Resource
+	Funcs     []Func
+}
+
+// Func is one function that a host offers.
+type Func struct {
+	// Name is the function's name in the component, such as "now" or
+	// "[method]input-stream.read".
+	Name string
+	Type *FuncType
+	// Call runs the function: it takes its core arguments from stack and leaves
+	// its core results there.
+	Call func(c *Call, stack []uint64)
+}
+
+// Registry is where interfaces are offered: a component.Linker.
+type Registry interface {
+	Define(Interface) error
+}
+
+// Exporter finds exported functions: a component.Instance.
+type Exporter interface {
+	// ExportedFunc returns the function exported under that name by the
+	// instance export iface, or by the component itself where iface is empty.
+	// An interface version is matched by compatibility track. It is an error if
+	// there is none or its type is not t.
+	ExportedFunc(iface, name string, t *FuncType) (Export, error)
+}
+
+// Export is an exported function of a component instance.
+type Export interface {
+	// Invoke calls the function: lower puts the core arguments on the stack
+	// (with the guest's memory and realloc at hand), lift takes the results off
+	// it before the guest is told that they are no longer needed. A lifted
+	// borrow or region of memory is valid inside lift only.
+	Invoke(ctx context.Context, lower, lift func(c *Call, stack []uint64)) error
+}
+
+// Call is one call between guest and host: the guest's side of it, as the
+// canonical options name it. It is valid during the call only, and used by one
+// goroutine.
+type Call struct {
+	cx  *canon.Context
+	ctx context.Context
+}
+
+// NewCall is for the component runtime.
+func NewCall(ctx context.Context, cx *canon.Context) Call { return Call{cx: cx, ctx: ctx} }
+
+// Context returns the context of the call.
+func (c *Call) Context() context.Context { return c.ctx }
+
+// Fail unwinds the guest with an error of the host, which is no result that
+// the guest could see.
+func (c *Call) Fail(err error) { panic(err) }
+
+// Check traps unless size bytes at p, aligned, are in the guest's memory.
+func (c *Call) Check(p, size, align uint32) { c.cx.Region(p, 1, size, align) }
+
+// Region returns the bytes of n values at p, each of the size and alignment; it
+// traps unless they are in the guest's memory. The slice is the memory itself,
+// valid until the guest runs, which Alloc and Store functions make it do.
+func (c *Call) Region(p, n, size, align uint32) []byte { return c.cx.Region(p, n, size, align) }
+
+// Alloc returns memory allocated by the guest, to be filled by the host.
+func (c *Call) Alloc(size, align uint32) uint32 { return c.cx.Alloc(align, size) }
+
+// LoadString lifts a string from its pointer and length.
+func (c *Call) LoadString(p, n uint32) string { return c.cx.LoadString(p, n) }
+
+// StoreString lowers a string, which is made valid UTF-8 first.
+func (c *Call) StoreString(s string) (p, n uint32) { return c.cx.StoreString(validUTF8(s)) }
+
+// LoadBytes lifts a list of u8, copying it.
+func (c *Call) LoadBytes(p, n uint32) []byte {
+	return append([]byte(nil), c.cx.Region(p, n, 1, 1)...)
+}
+
+// StoreBytes lowers a list of u8.
+func (c *Call) StoreBytes(b []byte) (p, n uint32) {
+	if len(b) == 0 {
+		return c.cx.Alloc(1, 0), 0
+	}
+	p = c.cx.Alloc(1, uint32(len(b)))
+	copy(c.cx.Region(p, uint32(len(b)), 1, 1), b)
+	return p, uint32(len(b))
+}
