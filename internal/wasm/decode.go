@@ -40,11 +40,19 @@ const (
 	secTag       = 13
 )
 
-// sectionRank is the position of a section in a module, by identifier.
-var sectionRank = [...]int{
-	secType: 1, secImport: 2, secFunction: 3, secTable: 4, secMemory: 5, secTag: 6, secGlobal: 7,
-	secExport: 8, secStart: 9, secElement: 10, secDataCount: 11, secCode: 12, secData: 13,
+// sectionOrder is the order of sections in a module.
+var sectionOrder = [...]byte{
+	secType, secImport, secFunction, secTable, secMemory, secTag, secGlobal,
+	secExport, secStart, secElement, secDataCount, secCode, secData,
 }
+
+// sectionRank is the place of a section in sectionOrder, counted from 1, by identifier.
+var sectionRank = func() (rank [len(sectionOrder) + 1]int) {
+	for i, id := range sectionOrder {
+		rank[id] = i + 1
+	}
+	return rank
+}()
 
 var preamble = []byte("\x00asm\x01\x00\x00\x00")
 
@@ -71,7 +79,7 @@ func DecodeAt(input []byte, base int) (*Module, error) {
 	}
 	r.pos = 8
 	m := &Module{}
-	last := 0
+	last, placed := 0, 0
 	for r.more() {
 		start := r.pos
 		id := r.byte()
@@ -82,19 +90,21 @@ func DecodeAt(input []byte, base int) (*Module, error) {
 			break
 		}
 		body.b = input[:r.pos]
-		ref := sectionRef{id: id}
-		if id == secCustom {
-			ref.custom = len(m.Customs)
-		} else if int(id) >= len(sectionRank) {
+		if int(id) >= len(sectionRank) {
 			r.fail(start, "malformed section id", "%d", id)
 			break
-		} else if sectionRank[id] <= last {
-			r.fail(start, "unexpected content after last section", "section out of order")
-			break
-		} else {
-			last = sectionRank[id]
 		}
-		m.order = append(m.order, ref)
+		if id != secCustom {
+			if sectionRank[id] <= last {
+				r.fail(start, "unexpected content after last section", "section out of order")
+				break
+			}
+			last = sectionRank[id]
+			m.present[id] = true
+			for ; placed < len(m.Customs); placed++ {
+				m.Customs[placed].before = last
+			}
+		}
 		m.section(id, &body)
 		if body.err == nil && body.pos != len(body.b) {
 			body.fail(body.pos, "section size mismatch", "unexpected data at the end of the section")

@@ -139,6 +139,20 @@ func TestRenameImports(t *testing.T) {
 	}
 }
 
+func TestSetNames(t *testing.T) {
+	// The function names end early.
+	broken := []byte{4, 'n', 'a', 'm', 'e', 0, 2, 1, 'M', 1, 7, 2, 5, 1, 'f', 1, 9, 'g'}
+	m, err := Decode(binaryModule(section(0, broken...), section(1, 0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.SetNames(m.Names())
+	want := binaryModule(section(1, 0), section(0, 4, 'n', 'a', 'm', 'e', 0, 2, 1, 'M', 1, 4, 1, 5, 1, 'f'))
+	if got := m.Encode(); !bytes.Equal(got, want) {
+		t.Errorf("encoded %x, want %x", got, want)
+	}
+}
+
 func TestEncodePlacesNewSections(t *testing.T) {
 	m, err := Decode(binaryModule(
 		section(0, 1, 'a'),

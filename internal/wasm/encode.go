@@ -20,64 +20,25 @@ func (m *Module) Encode() []byte {
 		size += len(m.Customs[i].Data) + 32
 	}
 	out := append(make([]byte, 0, size+size/8), preamble...)
-	for _, ref := range m.layout() {
-		var body []byte
-		switch ref.id {
-		case secCustom:
-			c := &m.Customs[ref.custom]
-			body = append(appendName(nil, c.Name), c.Data...)
-		default:
-			body = m.appendSection(nil, ref.id)
+	customs := func(before int) {
+		for i := range m.Customs {
+			if c := &m.Customs[i]; c.before == before {
+				out = appendSection(out, secCustom, append(appendName(nil, c.Name), c.Data...))
+			}
 		}
-		out = append(out, ref.id)
-		out = appendU32(out, uint32(len(body)))
-		out = append(out, body...)
 	}
+	for rank, id := range sectionOrder {
+		customs(rank + 1)
+		if m.has(id) || m.present[id] && id != secStart && id != secDataCount {
+			out = appendSection(out, id, m.sectionBody(id))
+		}
+	}
+	customs(0)
 	return out
 }
 
-// layout returns the sections to write: those of the input that still exist and those
-// that are new.
-func (m *Module) layout() []sectionRef {
-	var refs []sectionRef
-	var had [len(sectionRank)]bool
-	customs := 0
-	for _, ref := range m.order {
-		if ref.id == secCustom {
-			if ref.custom < len(m.Customs) {
-				refs = append(refs, ref)
-				customs++
-			}
-			continue
-		}
-		had[ref.id] = true
-		if ref.id == secStart && m.Start == nil || ref.id == secDataCount && m.DataCount == nil {
-			continue
-		}
-		refs = append(refs, ref)
-	}
-	for id := byte(1); int(id) < len(sectionRank); id++ {
-		if had[id] || !m.has(id) {
-			continue
-		}
-		at := slices.IndexFunc(refs, func(ref sectionRef) bool {
-			return ref.id != secCustom && sectionRank[ref.id] > sectionRank[id]
-		})
-		if at < 0 {
-			// After the last section that is not custom: the name section follows the data.
-			at = 0
-			for i, ref := range refs {
-				if ref.id != secCustom {
-					at = i + 1
-				}
-			}
-		}
-		refs = slices.Insert(refs, at, sectionRef{id: id})
-	}
-	for ; customs < len(m.Customs); customs++ {
-		refs = append(refs, sectionRef{custom: customs})
-	}
-	return refs
+func appendSection(b []byte, id byte, body []byte) []byte {
+	return append(appendU32(append(b, id), uint32(len(body))), body...)
 }
 
 // has tells whether the module has something to put into a section.
@@ -113,7 +74,8 @@ func (m *Module) has(id byte) bool {
 	return false
 }
 
-func (m *Module) appendSection(b []byte, id byte) []byte {
+func (m *Module) sectionBody(id byte) []byte {
+	var b []byte
 	switch id {
 	case secType:
 		return appendVector(b, m.Types, func(b []byte, t *FuncType) []byte {

@@ -55,6 +55,9 @@ const (
 	CompactImports
 	CustomDescriptors
 	MemoryControl
+	// LongOpcodes are instruction codes with more bytes than needed. The format has
+	// them; the engine misreads them.
+	LongOpcodes
 )
 
 func (f Feature) String() string {
@@ -83,6 +86,8 @@ func (f Feature) String() string {
 		return "custom descriptors"
 	case MemoryControl:
 		return "memory control"
+	case LongOpcodes:
+		return "overlong instruction codes"
 	default:
 		return fmt.Sprintf("feature %d", uint8(f))
 	}

@@ -19,6 +19,8 @@ type instr struct {
 	types   []ValType
 	labels  []uint32 // br_table: the default is last
 	catches []catchClause
+	// long tells that the code after a prefix is longer than it has to be.
+	long bool
 	// explicitMemory tells that a memory access names its memory.
 	explicitMemory bool
 }
@@ -58,6 +60,7 @@ func (r *reader) instr(in *instr) {
 		table = opsAtom
 	default:
 		in.op = opcode(code)
+		in.long = false
 		in.info = &opsPlain[code]
 	}
 	if table != nil {
@@ -74,6 +77,7 @@ func (r *reader) instr(in *instr) {
 			return
 		}
 		in.op = opcode(code)<<16 | opcode(sub)
+		in.long = r.pos-in.pos > 3 || r.pos-in.pos == 3 && sub < 0x80
 		in.info = &table[sub]
 	}
 	if r.err != nil {

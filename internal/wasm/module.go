@@ -183,11 +183,14 @@ type Body struct {
 	Offset int
 }
 
-// Custom is a custom section.
+// Custom is a custom section. One that is added is written after all other sections.
 type Custom struct {
 	Name   string
 	Data   []byte
 	Offset int // of Data
+
+	// before is the rank of the section that follows in the input, or 0 if none does.
+	before int
 }
 
 // Module is a decoded module. Its slices alias the input it was decoded from, which must
@@ -212,14 +215,9 @@ type Module struct {
 	Data      []Data
 	Customs   []Custom
 
-	order       []sectionRef
+	// present has the sections that are in the input, by identifier; they may be empty.
+	present     [len(sectionRank)]bool
 	unsupported *UnsupportedError
-}
-
-// sectionRef is a section in the order of the input.
-type sectionRef struct {
-	id     byte
-	custom int // index into Customs of a custom section
 }
 
 // ExternType is the type of an import or export with type indices resolved.

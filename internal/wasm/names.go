@@ -1,5 +1,10 @@
 package wasm
 
+import (
+	"maps"
+	"slices"
+)
+
 // Names is what the name section tells: the name of the module, and names of functions by
 // index. Either may be missing.
 type Names struct {
@@ -35,4 +40,24 @@ func (m *Module) Names() Names {
 		}
 	}
 	return names
+}
+
+// SetNames replaces the name section, which some engines refuse if it is malformed. Names
+// of locals and the like are not kept.
+func (m *Module) SetNames(names Names) {
+	m.Customs = slices.DeleteFunc(slices.Clone(m.Customs), func(c Custom) bool { return c.Name == "name" })
+	var data []byte
+	if names.Module != "" {
+		data = appendSection(data, 0, appendName(nil, names.Module))
+	}
+	if len(names.Functions) > 0 {
+		functions := appendU32(nil, uint32(len(names.Functions)))
+		for _, index := range slices.Sorted(maps.Keys(names.Functions)) {
+			functions = appendName(appendU32(functions, index), names.Functions[index])
+		}
+		data = appendSection(data, 1, functions)
+	}
+	if len(data) > 0 {
+		m.Customs = append(m.Customs, Custom{Name: "name", Data: data})
+	}
 }

@@ -111,6 +111,9 @@ func (f *funcValidator) body(results []ValType, constant bool) error {
 		if f.r.err != nil {
 			return f.r.err
 		}
+		if f.in.long {
+			f.m.need(LongOpcodes, f.offset())
+		}
 		if constant && !f.isConstant() {
 			if f.err == nil {
 				f.fail("constant expression required", "opcode %#x", uint32(f.in.op))
