@@ -1,0 +1,166 @@
+package stream
+
+import (
+	"context"
+	"io"
+	"sync"
+)
+
+// Writer is an Output over an io.Writer, which may block. It holds at most
+// ChunkSize bytes; a goroutine writes them and ends when they are written.
+type Writer struct {
+	watchers Watchers
+	sink     io.Writer
+	release  func(failed bool) error
+	wait     bool
+
+	mu       sync.Mutex
+	queue    []byte
+	spare    []byte
+	inFlight int
+	working  bool
+	flushing bool
+	closed   bool
+	err      error
+}
+
+// NewWriter writes to sink. With wait, Write only returns when its bytes are
+// written, so that nothing is left when the guest ends. After Close, and when
+// everything is written, release is called if it is not nil; failed tells
+// whether some write failed.
+func NewWriter(sink io.Writer, wait bool, release func(failed bool) error) *Writer {
+	return &Writer{sink: sink, wait: wait, release: release}
+}
+
+func (w *Writer) fail() error {
+	if w.err != nil {
+		err := w.err
+		w.err = ErrClosed
+		return err
+	}
+	if w.closed {
+		return ErrClosed
+	}
+	return nil
+}
+
+func (w *Writer) free() uint64 {
+	if w.flushing {
+		return 0
+	}
+	return uint64(ChunkSize - len(w.queue) - w.inFlight)
+}
+
+// CheckWrite returns the room in the buffer.
+func (w *Writer) CheckWrite() (uint64, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.fail(); err != nil {
+		return 0, err
+	}
+	return w.free(), nil
+}
+
+// Write takes p.
+func (w *Writer) Write(ctx context.Context, p []byte) error {
+	w.mu.Lock()
+	if err := w.fail(); err != nil {
+		w.mu.Unlock()
+		return err
+	}
+	if uint64(len(p)) > w.free() {
+		w.mu.Unlock()
+		return Misuse("write of more than check-write allowed")
+	}
+	if len(p) == 0 {
+		w.mu.Unlock()
+		return nil
+	}
+	if w.wait && !w.working && ctx.Done() == nil {
+		w.mu.Unlock()
+		_, err := w.sink.Write(p)
+		if err == nil {
+			return nil
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.err = ErrClosed
+		return closedBy(err)
+	}
+	w.queue = append(w.queue, p...)
+	if !w.working {
+		w.working = true
+		go w.drain()
+	}
+	w.mu.Unlock()
+	if !w.wait {
+		return nil
+	}
+	return BlockingFlush(ctx, w)
+}
+
+// drain writes until nothing is left.
+func (w *Writer) drain() {
+	w.mu.Lock()
+	for len(w.queue) > 0 && w.err == nil {
+		chunk := w.queue
+		w.queue, w.inFlight = w.spare[:0], len(chunk)
+		w.mu.Unlock()
+		_, err := w.sink.Write(chunk)
+		w.mu.Lock()
+		w.spare, w.inFlight = chunk, 0
+		if err != nil {
+			w.err = closedBy(err)
+			w.queue = nil
+		}
+		if len(w.queue) == 0 {
+			w.flushing = false
+		}
+		w.mu.Unlock()
+		w.watchers.Wake()
+		w.mu.Lock()
+	}
+	w.working = false
+	w.flushing = false
+	finish := w.closed
+	failed := w.err != nil
+	w.mu.Unlock()
+	w.watchers.Wake()
+	if finish && w.release != nil {
+		w.release(failed)
+	}
+}
+
+// Flush keeps further writes back until the buffer is empty.
+func (w *Writer) Flush() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.fail(); err != nil {
+		return err
+	}
+	w.flushing = w.working
+	return nil
+}
+
+// Ready reports whether there is room or an error.
+func (w *Writer) Ready() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err != nil || w.closed || w.free() > 0
+}
+
+// Watch is that of Pollable.
+func (w *Writer) Watch(wake func()) (stop func()) { return w.watchers.Watch(wake) }
+
+// Close ends the stream once everything is written.
+func (w *Writer) Close() error {
+	w.mu.Lock()
+	was, working, failed := w.closed, w.working, w.err != nil
+	w.closed = true
+	w.mu.Unlock()
+	w.watchers.Wake()
+	if was || working || w.release == nil {
+		return nil
+	}
+	return w.release(failed)
+}
