@@ -22,6 +22,8 @@ type Context struct {
 	Handles *Table
 	// Resources are the runtime types by Resource.Index.
 	Resources []*ResourceType
+	// Bind gives resources that have no index their runtime types.
+	Bind map[*Resource]*ResourceType
 	// Scope is the extent of the call, for borrows.
 	Scope *Scope
 	// Owner identifies the component instance; a borrow of a resource that it
@@ -35,6 +37,9 @@ type Context struct {
 func (cx *Context) Resource(r *Resource) *ResourceType {
 	if r.Type != nil {
 		return r.Type
+	}
+	if r.Index < 0 {
+		return cx.Bind[r]
 	}
 	return cx.Resources[r.Index]
 }

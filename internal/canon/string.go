@@ -60,7 +60,7 @@ func (cx *Context) loadString(p, tagged uint32) (s string, enc simpleEncoding, u
 	switch enc {
 	case utf8Units:
 		if !utf8.Valid(b) {
-			Raise("invalid utf-8 encoding")
+			raiseUTF8(b)
 		}
 		return string(b), enc, units
 	case utf16Units:
@@ -68,6 +68,21 @@ func (cx *Context) loadString(p, tagged uint32) (s string, enc simpleEncoding, u
 	default:
 		return decodeLatin1(b), enc, units
 	}
+}
+
+// raiseUTF8 traps on invalid UTF-8, saying whether it ends within a character.
+func raiseUTF8(b []byte) {
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
+		if r == utf8.RuneError && n == 1 {
+			break
+		}
+		b = b[n:]
+	}
+	if !utf8.FullRune(b) {
+		Raise("invalid utf-8 encoding: incomplete utf-8 byte sequence")
+	}
+	Raise("invalid utf-8 encoding: invalid utf-8 sequence")
 }
 
 func decodeLatin1(b []byte) string {

@@ -108,7 +108,8 @@ type HostFunc struct {
 // InstantiateHost compiles and instantiates a module of host functions, to be
 // named by Imports. One such instance may serve any number of guests at once.
 func (e *Engine) InstantiateHost(ctx context.Context, funcs []HostFunc) (*Instance, error) {
-	b := e.runtime.NewHostModuleBuilder("")
+	// The name is for stack traces; instances are anonymous.
+	b := e.runtime.NewHostModuleBuilder("host")
 	for _, f := range funcs {
 		call := f.Call
 		b.NewFunctionBuilder().WithName(f.Name).WithGoModuleFunction(

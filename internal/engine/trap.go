@@ -49,6 +49,7 @@ func (e *HostError) Unwrap() error { return e.Err }
 // they differ.
 var specText = map[string]string{
 	"stack overflow":                "call stack exhausted",
+	"uncaught exception":            "uncaught exception propagated out of component",
 	"invalid table access":          "undefined element",
 	"invalid conversion to integer": "invalid conversion to integer",
 }

@@ -1,0 +1,150 @@
+// Package component runs WebAssembly components: it is an embeddable runtime
+// of the Component Model on top of a core WebAssembly engine.
+//
+// The way of a component is Engine.Compile (bytes to a Component, shareable),
+// Linker.Prepare (imports resolved, types checked, host functions bound once),
+// Prepared.Instantiate (an instance in a sandbox of its own) and Func.Call, or
+// Prepared.NewPool for a fresh instance for every call.
+//
+// An instance reaches nothing but what the Linker was given.
+package component
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ashlar-wasm/ashlar/internal/binary"
+	"github.com/ashlar-wasm/ashlar/internal/engine"
+	"github.com/ashlar-wasm/ashlar/internal/wasm"
+)
+
+// Limits bound what a component may use. A zero field takes the default.
+type Limits struct {
+	// MemoryBytes bounds the linear memories of one instance together; the
+	// default is 1 GiB. The most that counts is 4 GiB less one page.
+	MemoryBytes uint64
+	// TableElements bounds every core table; the default is 1,000,000.
+	TableElements uint64
+	// Handles bounds the handles of each component instance; the default is
+	// 1,000,000.
+	Handles int
+}
+
+const maxMemoryBytes = 65535 << 16
+
+func (l Limits) withDefaults() Limits {
+	if l.MemoryBytes == 0 {
+		l.MemoryBytes = 1 << 30
+	}
+	l.MemoryBytes = min(l.MemoryBytes, maxMemoryBytes)
+	if l.TableElements == 0 {
+		l.TableElements = 1_000_000
+	}
+	if l.Handles == 0 {
+		l.Handles = 1_000_000
+	}
+	return l
+}
+
+// Options configure an Engine. The zero value is a good one.
+type Options struct {
+	// Interpreter executes without compiling to native code.
+	Interpreter bool
+	// CompileWorkers bounds the goroutines that compile one component; zero
+	// means one per CPU.
+	CompileWorkers int
+	// Limits hold for every component compiled by the engine.
+	Limits Limits
+}
+
+// Engine compiles components. It is safe for concurrent use.
+type Engine struct {
+	core   *engine.Engine
+	limits Limits
+}
+
+// NewEngine returns an engine, to be closed when all that it compiled is no
+// longer in use.
+func NewEngine(o Options) *Engine {
+	return &Engine{
+		core:   engine.New(engine.Config{Interpreter: o.Interpreter, CompileWorkers: o.CompileWorkers}),
+		limits: o.Limits.withDefaults(),
+	}
+}
+
+// Close releases everything that the engine compiled. No call may be under way.
+func (e *Engine) Close(ctx context.Context) error { return e.core.Close(ctx) }
+
+// Core returns the core engine underneath, for what runs core modules.
+func (e *Engine) Core() *engine.Engine { return e.core }
+
+// Limits returns the limits that hold, defaults filled in.
+func (e *Engine) Limits() Limits { return e.limits }
+
+// Error is a component that can't be run as it is, with the place of the cause.
+type Error struct {
+	Offset int // in bytes from the start of the component
+	Err    error
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("at offset %#x: %v", e.Offset, e.Err) }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Component is a compiled component. It may be prepared and instantiated many
+// times, concurrently.
+type Component struct {
+	engine *Engine
+	plan   *plan
+}
+
+// Compile decodes, validates and compiles a component. The error is a
+// *binary.Error or *wasm.Error with the offset and the rule for an invalid
+// one, a *wasm.UnsupportedError for one that needs what the engine lacks.
+// wasm must not be changed afterwards.
+func (e *Engine) Compile(ctx context.Context, bytes []byte) (*Component, error) {
+	c, err := binary.Decode(bytes)
+	if err != nil {
+		return nil, err
+	}
+	p, err := flatten(c, e.limits)
+	if err != nil {
+		return nil, err
+	}
+	for i := range p.modules {
+		m := &p.modules[i]
+		if m.code, err = e.core.Compile(ctx, m.bytes); err != nil {
+			return nil, &Error{Offset: m.origin, Err: err}
+		}
+		m.bytes = nil
+	}
+	return &Component{engine: e, plan: p}, nil
+}
+
+// Close releases the component's code. No instance of it may be in use.
+func (c *Component) Close(ctx context.Context) error {
+	for i := range c.plan.modules {
+		if err := c.plan.modules[i].code.Close(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Module is a core module that a Linker can offer for import.
+type Module struct {
+	m *wasm.Module
+}
+
+// CompileModule validates a core module that components are to import.
+func (e *Engine) CompileModule(bytes []byte) (*Module, error) {
+	m, err := wasm.Decode(bytes)
+	if err != nil {
+		return nil, err
+	}
+	if err := wasm.Validate(m); err != nil {
+		return nil, err
+	}
+	return &Module{m: m}, nil
+}

@@ -1,0 +1,161 @@
+package component
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ashlar-wasm/ashlar/internal/binary"
+	"github.com/ashlar-wasm/ashlar/internal/canon"
+	"github.com/ashlar-wasm/ashlar/internal/engine"
+)
+
+// Prepared is a component whose imports are resolved. It is immutable and safe
+// for concurrent use.
+type Prepared struct {
+	component *Component
+	host      *engine.Instance // the trampolines
+	funcs     []*hostFunc      // by import
+	resources []*canon.ResourceType
+	modules   map[int]*engine.Module // by step, of imported modules
+}
+
+// Prepare resolves a component's imports against what the linker offers. The
+// error is a *LinkError when some can't be satisfied.
+func (l *Linker) Prepare(ctx context.Context, c *Component) (*Prepared, error) {
+	p := &Prepared{
+		component: c,
+		funcs:     make([]*hostFunc, len(c.plan.imports)),
+		resources: make([]*canon.ResourceType, len(c.plan.resources)),
+		modules:   make(map[int]*engine.Module),
+	}
+	modules := make(map[int]*Module)
+	var missing LinkError
+	// Resources first: function types refer to them.
+	offered := make([]*offer, len(c.plan.imports))
+	absent := make(map[string]bool)
+	for i := range c.plan.imports {
+		im := &c.plan.imports[i]
+		if im.sort == binary.SortType && im.typ.resource == nil && im.res < 0 {
+			continue // an alias or a value type, which needs nothing
+		}
+		if len(im.path) > 1 && absent[pathName(im.path[:len(im.path)-1])] {
+			absent[pathName(im.path)] = true
+			continue // one line for the whole instance
+		}
+		o, m := l.resolve(im.path)
+		if m != nil {
+			absent[pathName(im.path)] = true
+			if im.sort == binary.SortInstance && len(im.types.names) == 0 {
+				continue // an empty instance asks for nothing
+			}
+			missing.Missing = append(missing.Missing, *m)
+			continue
+		}
+		offered[i] = o
+		if im.sort == binary.SortType {
+			if o.resource == nil {
+				missing.Missing = append(missing.Missing, Missing{Name: pathName(im.path), Reason: "expected a resource type"})
+				continue
+			}
+			if im.res < 0 { // said to be one that was imported before
+				if p.resources[im.typ.resource.index] != o.resource {
+					missing.Missing = append(missing.Missing, Missing{Name: pathName(im.path),
+						Reason: fmt.Sprintf("type mismatch: the resource is not %s", im.typ.resource.static.Name)})
+				}
+				continue
+			}
+			p.resources[im.res] = o.resource
+		}
+	}
+	for i := range c.plan.imports {
+		im, o := &c.plan.imports[i], offered[i]
+		if o == nil {
+			continue
+		}
+		reason := ""
+		switch im.sort {
+		case binary.SortFunc:
+			switch {
+			case o.fn == nil:
+				reason = "expected a function"
+			case o.fn.typ != nil:
+				reason = p.mismatch(im.fn, o.fn.typ)
+			}
+			p.funcs[i] = o.fn
+		case binary.SortInstance:
+			if o.instance == nil {
+				reason = "expected an instance"
+			}
+		case binary.SortCoreModule:
+			if o.module == nil {
+				reason = "expected a core module"
+				break
+			}
+			reason = moduleMismatch(o.module.m, im.module)
+			modules[i] = o.module
+		}
+		if reason != "" {
+			missing.Missing = append(missing.Missing, Missing{Name: pathName(im.path), Reason: reason})
+		}
+	}
+	if len(missing.Missing) > 0 {
+		return nil, &missing
+	}
+	for i := range c.plan.steps {
+		st := &c.plan.steps[i]
+		if st.module >= 0 {
+			continue
+		}
+		code, err := p.linkImported(ctx, modules[st.imported], st, c.engine.limits)
+		if err != nil {
+			return nil, fmt.Errorf("compile imported module %s: %w", pathName(c.plan.imports[st.imported].path), err)
+		}
+		p.modules[i] = code
+	}
+	if err := p.bind(ctx); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// linkImported rewrites and compiles a module that was imported, for the
+// instances that one step gives it.
+func (p *Prepared) linkImported(ctx context.Context, m *Module, st *step, limits Limits) (*engine.Module, error) {
+	names := make([]importName, len(m.m.Imports))
+	for i, im := range m.m.Imports {
+		for _, n := range st.names {
+			if n.module == im.Module && n.name == im.Name {
+				names[i] = linkName(n.item)
+			}
+		}
+	}
+	b, err := rewrite(m.m, names, limits)
+	if err != nil {
+		return nil, err
+	}
+	return p.component.engine.core.Compile(ctx, b)
+}
+
+// Close releases the host functions. No instance may be in use.
+func (p *Prepared) Close(ctx context.Context) error {
+	var err error
+	for _, m := range p.modules {
+		if e := m.Close(ctx); err == nil {
+			err = e
+		}
+	}
+	if p.host != nil {
+		if e := p.host.Close(ctx); err == nil {
+			err = e
+		}
+	}
+	return err
+}
+
+// mismatch reports how an offered function is not what is imported, or "".
+func (p *Prepared) mismatch(want, got *canon.FuncType) string {
+	if equalFunc(want, got, func(w, g *canon.Resource) bool { return p.resources[w.Index] == g.Type }) {
+		return ""
+	}
+	return fmt.Sprintf("type mismatch: the component imports %s, the host offers %s", want, got)
+}
