@@ -1,0 +1,118 @@
+package p1
+
+import (
+	"github.com/ashlar-wasm/ashlar/wasi/internal/sandbox"
+)
+
+// dirPosition is where a guest is in reading a directory. A cookie is the number
+// of the entry to give next: "." is 0, ".." is 1. Entries given by the last call
+// are kept, since the guest comes back for those its buffer cut off; going
+// further back starts over.
+type dirPosition struct {
+	reader *sandbox.DirReader
+	first  uint64 // number of recent[0]
+	recent []sandbox.Entry
+	ended  bool
+}
+
+func (p *dirPosition) close() {
+	if p.reader != nil {
+		p.reader.Close()
+		p.reader = nil
+	}
+}
+
+// seek makes cookie the next entry.
+func (p *dirPosition) seek(f *sandbox.Descriptor, cookie uint64) error {
+	if cookie == 0 || p.reader == nil || cookie < p.first || cookie > p.first+uint64(len(p.recent)) {
+		p.close()
+		r, err := f.ReadDir()
+		if err != nil {
+			return err
+		}
+		*p = dirPosition{reader: r, first: 2}
+	}
+	for cookie > p.first {
+		if len(p.recent) == 0 {
+			if ok, err := p.more(); !ok {
+				return err
+			}
+		}
+		p.recent = p.recent[1:]
+		p.first++
+	}
+	return nil
+}
+
+// more reads one more entry.
+func (p *dirPosition) more() (bool, error) {
+	for !p.ended {
+		e, ok, err := p.reader.Next()
+		switch {
+		case err == sandbox.IllegalByteSequence:
+			continue // a name that no guest could use
+		case err != nil:
+			return false, err
+		case !ok:
+			p.ended = true
+		default:
+			p.recent = append(p.recent, e)
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// entry returns the entry of a number that is next or was given recently.
+func (p *dirPosition) entry(n uint64) (e sandbox.Entry, ok bool, err error) {
+	if n-p.first >= uint64(len(p.recent)) {
+		if ok, err := p.more(); !ok {
+			return e, false, err
+		}
+	}
+	return p.recent[n-p.first], true, nil
+}
+
+func fdReaddirFn(c *call) errno {
+	d, e := c.dir(c.args[0], fdReaddir)
+	if e != success {
+		return e
+	}
+	buf, e := c.bytes(c.args[1], c.args[2])
+	if e != success {
+		return e
+	}
+	cookie := c.args[3]
+	if err := d.dir.seek(d.file, cookie); err != nil {
+		return errnoOf(err)
+	}
+	used := 0
+	var head [24]byte
+	for used < len(buf) {
+		var entry sandbox.Entry
+		if cookie < 2 {
+			st, err := d.file.Stat()
+			if err != nil {
+				return errnoOf(err)
+			}
+			entry = sandbox.Entry{Name: ".."[:cookie+1], Type: sandbox.Directory, Inode: st.Inode}
+		} else {
+			next, ok, err := d.dir.entry(cookie)
+			if err != nil {
+				return errnoOf(err)
+			}
+			if !ok {
+				break
+			}
+			entry = next
+		}
+		cookie++
+		le.PutUint64(head[:], cookie)
+		le.PutUint64(head[8:], entry.Inode)
+		le.PutUint32(head[16:], uint32(len(entry.Name)))
+		le.PutUint32(head[20:], uint32(filetypeOf[entry.Type]))
+		used += copy(buf[used:], head[:])
+		used += copy(buf[used:], entry.Name)
+	}
+	return c.put32(c.args[4], uint32(used))
+}

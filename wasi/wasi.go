@@ -1,0 +1,143 @@
+// Package wasi is the host side of WASI: what lets a guest see files, clocks,
+// standard streams and the network of this machine, as far as it is granted.
+//
+// A guest gets nothing by default: no directory, no environment, no network. The
+// Options of a System say what it gets. One System serves any number of guests,
+// of every version of WASI, at once.
+package wasi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/ashlar-wasm/ashlar/wasi/internal/grant"
+	"github.com/ashlar-wasm/ashlar/wasi/internal/sandbox"
+)
+
+// Options are what guests are granted. The zero value grants nothing.
+type Options struct {
+	// Args are the arguments, the name of the program first.
+	Args []string
+	// Env are the environment variables, as "KEY=VALUE".
+	Env []string
+	// Stdin, Stdout and Stderr are the standard streams; nil ones are empty or
+	// forget what is written. A write of a guest returns when its bytes are
+	// written. Reads may run ahead of the guest by up to 64 KiB.
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	// Dirs are the directories that guests find open, at most MaxDirs.
+	Dirs []Dir
+	// Clock tells the time; nil means the host's clock.
+	Clock Clock
+	// Random is the source of secure random bytes; nil means the host's. It
+	// must be safe for concurrent use.
+	Random io.Reader
+}
+
+// MaxDirs bounds the directories granted to one guest.
+const MaxDirs = 1024
+
+// Dir grants a directory of the host.
+type Dir struct {
+	Host     string // its path on the host, opened once
+	Guest    string // what guests call it
+	ReadOnly bool   // whether nothing beneath can be changed
+}
+
+// Clock tells the time. It is safe for concurrent use.
+type Clock interface {
+	// Now is the time of day, in the location that guests are told.
+	Now() time.Time
+	// Monotonic is the time since some fixed moment; it never goes back.
+	Monotonic() time.Duration
+	// AfterFunc calls f once, in any goroutine, when Monotonic has advanced by
+	// d; stop ends that.
+	AfterFunc(d time.Duration, f func()) (stop func())
+}
+
+// ExitError is how a guest ends itself: the error of the call that was running
+// wraps it.
+type ExitError = grant.Exit
+
+// System is what guests are granted, made ready. It is safe for concurrent use.
+type System struct {
+	grants grant.Set
+}
+
+// New opens what the options grant. The caller closes the System when no guest
+// uses it any more.
+func New(o Options) (*System, error) {
+	s := &System{grants: grant.Set{
+		Args:     o.Args,
+		Stdio:    grant.NewStdio(o.Stdin, o.Stdout, o.Stderr),
+		Clock:    o.Clock,
+		Random:   o.Random,
+		Insecure: insecure{},
+	}}
+	if s.grants.Clock == nil {
+		s.grants.Clock = grant.SystemClock()
+	}
+	if s.grants.Random == nil {
+		s.grants.Random = grant.SystemRandom
+	}
+	for i, a := range o.Args {
+		if strings.IndexByte(a, 0) >= 0 {
+			return nil, fmt.Errorf("argument %d contains a zero byte", i)
+		}
+	}
+	for _, kv := range o.Env {
+		k, v, ok := strings.Cut(kv, "=")
+		if !ok || k == "" || strings.IndexByte(kv, 0) >= 0 {
+			return nil, fmt.Errorf("environment variable %q is not of the form KEY=VALUE", kv)
+		}
+		s.grants.Env = append(s.grants.Env, [2]string{k, v})
+	}
+	if len(o.Dirs) > MaxDirs {
+		return nil, fmt.Errorf("%d directories granted, at most %d can be", len(o.Dirs), MaxDirs)
+	}
+	for _, d := range o.Dirs {
+		if d.Guest == "" || strings.IndexByte(d.Guest, 0) >= 0 {
+			return nil, errors.Join(fmt.Errorf("directory %q has no valid name for guests: %q", d.Host, d.Guest), s.Close())
+		}
+		opened, err := sandbox.OpenDir(d.Host, d.ReadOnly)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("grant %q: %w", d.Guest, err), s.Close())
+		}
+		s.grants.Dirs = append(s.grants.Dirs, grant.Dir{Guest: d.Guest, Dir: opened})
+	}
+	return s, nil
+}
+
+// Close releases what New opened.
+func (s *System) Close() error {
+	var errs []error
+	for _, d := range s.grants.Dirs {
+		errs = append(errs, d.Dir.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// WithStdio gives the calls made with the context standard streams of their own
+// in place of those of the Options.
+func WithStdio(ctx context.Context, in io.Reader, out, errs io.Writer) context.Context {
+	return grant.WithStdio(ctx, grant.NewStdio(in, out, errs))
+}
+
+// insecure gives fast random bytes that must not protect anything.
+type insecure struct{}
+
+func (insecure) Read(p []byte) (int, error) {
+	for i := 0; i < len(p); i += 8 {
+		n := rand.Uint64()
+		for j := i; j < min(i+8, len(p)); j++ {
+			p[j] = byte(n)
+			n >>= 8
+		}
+	}
+	return len(p), nil
+}
