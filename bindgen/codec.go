@@ -1,0 +1,603 @@
+package bindgen
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/ashlar-wasm/ashlar/internal/canon"
+	"github.com/ashlar-wasm/ashlar/wit"
+)
+
+// The four ways in which values move. Lifting takes them from the guest,
+// lowering gives them to it, each through memory or as core values:
+//
+//	func loadT(c *abi.Call, p uint32) T
+//	func storeT(c *abi.Call, p uint32, v T)
+//	func liftT(c *abi.Call, s []uint64) T
+//	func lowerT(c *abi.Call, s []uint64, v T)
+//
+// Types that need more than an expression get functions of their own. In all
+// code that is written here, c is the call.
+
+// root returns the type behind aliases, as a primitive or a definition that is
+// no alias.
+func root(t wit.Type) wit.Type {
+	d, ok := t.(*wit.TypeDef)
+	if !ok {
+		return t // nil too
+	}
+	d = d.Root()
+	if a, ok := d.Kind.(*wit.Alias); ok {
+		return a.Type
+	}
+	return d
+}
+
+func plus(p string, n uint32) string {
+	if n == 0 {
+		return p
+	}
+	return fmt.Sprintf("%s+%d", p, n)
+}
+
+// load returns an expression for the value at address p.
+func (g *generator) load(t wit.Type, export bool, p string) string {
+	switch t := root(t).(type) {
+	case wit.Prim:
+		switch t {
+		case wit.Bool:
+			return "c.U8(" + p + ") != 0"
+		case wit.U8, wit.U16, wit.U32, wit.U64, wit.F32, wit.F64:
+			return "c." + strings.ToUpper(t.String()) + "(" + p + ")"
+		case wit.S8, wit.S16, wit.S32, wit.S64:
+			bits := t.String()[1:]
+			return "int" + bits + "(c.U" + bits + "(" + p + "))"
+		case wit.Char:
+			return "abi.ToRune(c.U32(" + p + "))"
+		case wit.String:
+			return fmt.Sprintf("c.LoadString(c.U32(%s), c.U32(%s))", p, plus(p, 4))
+		}
+	case *wit.TypeDef:
+		switch k := t.Kind.(type) {
+		case *wit.List:
+			return g.loadList(k, export, "c.U32("+p+")", "c.U32("+plus(p, 4)+")")
+		case *wit.Own, *wit.Borrow, *wit.Resource:
+			return g.liftHandle(t, export, "c.U32("+p+")")
+		}
+		return g.function("load", t, export) + "(c, " + p + ")"
+	}
+	return ""
+}
+
+func (g *generator) loadList(l *wit.List, export bool, ptr, n string) string {
+	if isByte(l.Elem) {
+		return fmt.Sprintf("c.LoadBytes(%s, %s)", ptr, n)
+	}
+	layout := g.layout(l.Elem)
+	return fmt.Sprintf("loadList(c, %s, %s, %d, %d, %s)", ptr, n, layout.Size, layout.Align, g.function("load", l.Elem, export))
+}
+
+// liftHandle returns an expression for the resource behind a handle.
+func (g *generator) liftHandle(t *wit.TypeDef, export bool, handle string) string {
+	method := "TakeOwn"
+	res := t
+	switch k := t.Kind.(type) {
+	case *wit.Own:
+		res = k.Resource
+	case *wit.Borrow:
+		res, method = k.Resource, "Lend"
+	}
+	name := g.goType(res, export)
+	if g.key(res.Root(), export).export {
+		return fmt.Sprintf("%s{c.LiftHandle(%s, %s)}", name, g.abiType(t, export), handle)
+	}
+	return fmt.Sprintf("c.%s(%s, %s).(%s)", method, g.resource(res, export), handle, name)
+}
+
+// lowerHandle returns an expression for a handle of the resource v.
+func (g *generator) lowerHandle(t *wit.TypeDef, export bool, v string) string {
+	method := "PutOwn"
+	res := t
+	switch k := t.Kind.(type) {
+	case *wit.Own:
+		res = k.Resource
+	case *wit.Borrow:
+		res, method = k.Resource, "PutBorrow"
+	}
+	if g.key(res.Root(), export).export {
+		return fmt.Sprintf("c.LowerHandle(%s, %s.Handle)", g.abiType(t, export), v)
+	}
+	return fmt.Sprintf("c.%s(%s, %s)", method, g.resource(res, export), v)
+}
+
+// store returns statements that put the value v at address p.
+func (g *generator) store(t wit.Type, export bool, p, v string) string {
+	switch t := root(t).(type) {
+	case wit.Prim:
+		switch t {
+		case wit.Bool:
+			return fmt.Sprintf("c.PutBool(%s, %s)\n", p, v)
+		case wit.U8, wit.U16, wit.U32, wit.U64, wit.F32, wit.F64:
+			return fmt.Sprintf("c.Put%s(%s, %s)\n", strings.ToUpper(t.String()), p, v)
+		case wit.S8, wit.S16, wit.S32, wit.S64:
+			bits := t.String()[1:]
+			return fmt.Sprintf("c.PutU%s(%s, uint%s(%s))\n", bits, p, bits, v)
+		case wit.Char:
+			return fmt.Sprintf("c.PutU32(%s, abi.FromRune(%s))\n", p, v)
+		case wit.String:
+			return fmt.Sprintf("putPair(c, %s)(c.StoreString(%s))\n", p, v)
+		}
+	case *wit.TypeDef:
+		switch k := t.Kind.(type) {
+		case *wit.List:
+			return fmt.Sprintf("putPair(c, %s)(%s)\n", p, g.storeList(k, export, v))
+		case *wit.Own, *wit.Borrow, *wit.Resource:
+			return fmt.Sprintf("c.PutU32(%s, %s)\n", p, g.lowerHandle(t, export, v))
+		}
+		return fmt.Sprintf("%s(c, %s, %s)\n", g.function("store", t, export), p, v)
+	}
+	return ""
+}
+
+// storeList returns an expression for the pointer and length of a list.
+func (g *generator) storeList(l *wit.List, export bool, v string) string {
+	if isByte(l.Elem) {
+		return fmt.Sprintf("c.StoreBytes(%s)", v)
+	}
+	layout := g.layout(l.Elem)
+	return fmt.Sprintf("storeList(c, %s, %d, %d, %s)", v, layout.Size, layout.Align, g.function("store", l.Elem, export))
+}
+
+// lift returns an expression for the value in the core values s[i:].
+func (g *generator) lift(t wit.Type, export bool, s string, i int) string {
+	at := fmt.Sprintf("%s[%d]", s, i)
+	switch t := root(t).(type) {
+	case wit.Prim:
+		switch t {
+		case wit.Bool:
+			return "uint32(" + at + ") != 0"
+		case wit.U64:
+			return at
+		case wit.U8, wit.U16, wit.U32, wit.S8, wit.S16, wit.S32, wit.S64:
+			return goPrims[t] + "(" + at + ")"
+		case wit.F32, wit.F64:
+			return "abi.To" + strings.ToUpper(t.String()) + "(" + at + ")"
+		case wit.Char:
+			return "abi.ToRune(uint32(" + at + "))"
+		case wit.String:
+			return fmt.Sprintf("c.LoadString(uint32(%s), uint32(%s[%d]))", at, s, i+1)
+		}
+	case *wit.TypeDef:
+		switch k := t.Kind.(type) {
+		case *wit.List:
+			return g.loadList(k, export, "uint32("+at+")", fmt.Sprintf("uint32(%s[%d])", s, i+1))
+		case *wit.Own, *wit.Borrow, *wit.Resource:
+			return g.liftHandle(t, export, "uint32("+at+")")
+		}
+		return fmt.Sprintf("%s(c, %s)", g.function("lift", t, export), from(s, i))
+	}
+	return ""
+}
+
+func from(s string, i int) string {
+	if i == 0 {
+		return s
+	}
+	return fmt.Sprintf("%s[%d:]", s, i)
+}
+
+// lower returns statements that put the value v into the core values s[i:].
+func (g *generator) lower(t wit.Type, export bool, s string, i int, v string) string {
+	at := fmt.Sprintf("%s[%d]", s, i)
+	switch t := root(t).(type) {
+	case wit.Prim:
+		switch t {
+		case wit.U64:
+			return at + " = " + v + "\n"
+		case wit.U8, wit.U16, wit.U32, wit.S64:
+			return at + " = uint64(" + v + ")\n"
+		case wit.S8, wit.S16, wit.S32:
+			return at + " = uint64(uint32(" + v + "))\n"
+		case wit.Bool, wit.F32, wit.F64:
+			return at + " = abi.From" + exported(t.String()) + "(" + v + ")\n"
+		case wit.Char:
+			return at + " = uint64(abi.FromRune(" + v + "))\n"
+		case wit.String:
+			return fmt.Sprintf("setPair(%s)(c.StoreString(%s))\n", from(s, i), v)
+		}
+	case *wit.TypeDef:
+		switch k := t.Kind.(type) {
+		case *wit.List:
+			return fmt.Sprintf("setPair(%s)(%s)\n", from(s, i), g.storeList(k, export, v))
+		case *wit.Own, *wit.Borrow, *wit.Resource:
+			return fmt.Sprintf("%s = uint64(%s)\n", at, g.lowerHandle(t, export, v))
+		}
+		return fmt.Sprintf("%s(c, %s, %s)\n", g.function("lower", t, export), from(s, i), v)
+	}
+	return ""
+}
+
+// function returns the name of a function that moves values of a type. It is
+// written if it is not there yet.
+func (g *generator) function(way string, t wit.Type, export bool) string {
+	name := way + g.short(t, export)
+	if g.written[name] {
+		return name
+	}
+	g.written[name] = true
+	var body string
+	goType := g.goType(t, export)
+	r := root(t)
+	d, isDef := r.(*wit.TypeDef)
+	compound := false
+	if isDef {
+		goType = g.goType(d, export)
+		switch d.Kind.(type) {
+		case *wit.List, *wit.Own, *wit.Borrow, *wit.Resource:
+		default:
+			compound = true
+		}
+	} else {
+		goType = goPrims[r.(wit.Prim)]
+	}
+	sig := map[string]string{
+		"load":  "(c *abi.Call, p uint32) " + goType,
+		"store": "(c *abi.Call, p uint32, v " + goType + ")",
+		"lift":  "(c *abi.Call, s []uint64) " + goType,
+		"lower": "(c *abi.Call, s []uint64, v " + goType + ")",
+	}[way]
+	if compound {
+		body = g.compound(way, d, export, goType)
+	} else {
+		switch way {
+		case "load":
+			body = "return " + g.load(r, export, "p") + "\n"
+		case "store":
+			body = g.store(r, export, "p", "v")
+		case "lift":
+			body = "return " + g.lift(r, export, "s", 0) + "\n"
+		case "lower":
+			body = g.lower(r, export, "s", 0, "v")
+		}
+	}
+	g.codec.printf("func %s%s {\n%s}\n\n", name, sig, body)
+	return name
+}
+
+// mover writes the parts of a compound value in one of the four ways.
+type mover struct {
+	*generator
+	way    string
+	export bool
+}
+
+func (m mover) lifting() bool { return m.way == "load" || m.way == "lift" }
+
+// get returns an expression for a part, at an offset in memory or at a
+// position among core values.
+func (m mover) get(t wit.Type, offset uint32, pos int) string {
+	if m.way == "load" {
+		return m.load(t, m.export, plus("p", offset))
+	}
+	return m.lift(t, m.export, "s", pos)
+}
+
+// put returns statements for a part.
+func (m mover) put(t wit.Type, offset uint32, pos int, v string) string {
+	if m.way == "store" {
+		return m.store(t, m.export, plus("p", offset), v)
+	}
+	return m.lower(t, m.export, "s", pos, v)
+}
+
+// discriminant returns an expression for the case of a lifted variant.
+func (m mover) discriminant(l *canon.Type) string {
+	if m.way == "load" {
+		if l.DiscSize == 4 {
+			return "c.U32(p)"
+		}
+		return fmt.Sprintf("uint32(c.U%d(p))", 8*l.DiscSize)
+	}
+	return "uint32(s[0])"
+}
+
+// setDiscriminant returns statements that begin a lowered variant.
+func (m mover) setDiscriminant(l *canon.Type, v string) string {
+	if m.way == "store" {
+		return fmt.Sprintf("c.PutU%d(p, %s)\n", 8*l.DiscSize, v)
+	}
+	return fmt.Sprintf("s[0] = %s\n", v)
+}
+
+// compound returns the body of a function for a type that is made of parts.
+func (g *generator) compound(way string, t *wit.TypeDef, export bool, goType string) string {
+	m := mover{g, way, export}
+	l := g.layout(t)
+	var b strings.Builder
+	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
+	// Core values of a variant that its case does not use must be zero.
+	reset := func() {
+		if way == "lower" && len(l.Flat) > 1 {
+			p("clear(s[1:%d])\n", len(l.Flat))
+		}
+	}
+	switch k := t.Kind.(type) {
+	case *wit.Record:
+		names := nameSet{"Error": g.errors[g.key(t, export)]}
+		var types []wit.Type
+		var fields []string
+		for _, f := range k.Fields {
+			types = append(types, f.Type)
+			fields = append(fields, names.pick(exported(f.Name)))
+		}
+		m.product(p, goType, l, types, fields)
+	case *wit.Tuple:
+		var fields []string
+		for i := range k.Types {
+			fields = append(fields, fmt.Sprintf("F%d", i))
+		}
+		m.product(p, goType, l, k.Types, fields)
+	case *wit.Enum:
+		if m.lifting() {
+			p("return %s(abi.Discriminant(%s, %d))\n", goType, m.discriminant(l), len(k.Cases))
+		} else {
+			conv := "uint64"
+			if way == "store" {
+				conv = fmt.Sprintf("uint%d", 8*l.DiscSize)
+			}
+			p("%s", m.setDiscriminant(l, fmt.Sprintf("%s(abi.Discriminant(uint32(v), %d))", conv, len(k.Cases))))
+		}
+	case *wit.Flags:
+		mask := uint64(1)<<len(k.Flags) - 1
+		bits := 8 * l.Size
+		switch way {
+		case "load":
+			p("return %s(c.U%d(p) & %#x)\n", goType, bits, mask)
+		case "store":
+			p("c.PutU%d(p, uint%d(v) & %#x)\n", bits, bits, mask)
+		case "lift":
+			p("return %s(s[0] & %#x)\n", goType, mask)
+		case "lower":
+			p("s[0] = uint64(v) & %#x\n", mask)
+		}
+	case *wit.Option:
+		m.option(p, k, l, goType, reset)
+	case *wit.Result:
+		m.result(p, k, l, goType, reset)
+	case *wit.Variant:
+		m.variant(p, t, k, l, goType, reset)
+	case *wit.FixedLengthList:
+		m.fixedList(p, k, goType)
+	case *wit.Map:
+		m.mapKind(p, k, l, goType)
+	}
+	return b.String()
+}
+
+type printf func(format string, args ...any)
+
+func (m mover) product(p printf, goType string, l *canon.Type, types []wit.Type, fields []string) {
+	if m.lifting() {
+		// Each field is a statement: their order is that of the definition.
+		p("var v %s\n", goType)
+	}
+	pos := 0
+	for i, t := range types {
+		if m.lifting() {
+			p("v.%s = %s\n", fields[i], m.get(t, l.Fields[i].Offset, pos))
+		} else {
+			p("%s", m.put(t, l.Fields[i].Offset, pos, "v."+fields[i]))
+		}
+		pos += len(m.layout(t).Flat)
+	}
+	if m.lifting() {
+		p("return v\n")
+	}
+}
+
+func (m mover) option(p printf, k *wit.Option, l *canon.Type, goType string, reset func()) {
+	form := m.optionForm(k, m.export)
+	if m.lifting() {
+		p("if abi.Discriminant(%s, 2) == 0 {\nreturn %s\n}\n", m.discriminant(l), map[optionForm]string{
+			optionPointer: "nil", optionNilable: "nil", optionNested: goType + "{}",
+		}[form])
+		value := m.get(k.Type, l.Payload, 1)
+		switch form {
+		case optionNilable:
+			p("return %s\n", value)
+		case optionNested:
+			p("return %s{Valid: true, Value: %s}\n", goType, value)
+		default:
+			p("v := %s\nreturn &v\n", value)
+		}
+		return
+	}
+	reset()
+	value := "v"
+	switch form {
+	case optionNested:
+		p("if !v.Valid {\n")
+		value = "v.Value"
+	case optionPointer:
+		p("if v == nil {\n")
+		value = "*v"
+	default:
+		p("if v == nil {\n")
+	}
+	p("%sreturn\n}\n%s%s", m.setDiscriminant(l, "0"), m.setDiscriminant(l, "1"), m.put(k.Type, l.Payload, 1, value))
+}
+
+func (m mover) result(p printf, k *wit.Result, l *canon.Type, goType string, reset func()) {
+	if m.lifting() {
+		p("var v %s\nif abi.Discriminant(%s, 2) == 0 {\n", goType, m.discriminant(l))
+		if k.OK != nil {
+			p("v.Ok = %s\n", m.get(k.OK, l.Payload, 1))
+		}
+		p("return v\n}\nv.IsErr = true\n")
+		if k.Err != nil {
+			p("v.Err = %s\n", m.get(k.Err, l.Payload, 1))
+		}
+		p("return v\n")
+		return
+	}
+	reset()
+	p("if v.IsErr {\n%s", m.setDiscriminant(l, "1"))
+	if k.Err != nil {
+		p("%s", m.put(k.Err, l.Payload, 1, "v.Err"))
+	}
+	p("return\n}\n%s", m.setDiscriminant(l, "0"))
+	if k.OK != nil {
+		p("%s", m.put(k.OK, l.Payload, 1, "v.Ok"))
+	}
+}
+
+func (m mover) variant(p printf, t *wit.TypeDef, k *wit.Variant, l *canon.Type, goType string, reset func()) {
+	names := m.caseName[m.key(t, m.export)]
+	if m.lifting() {
+		p("switch abi.Discriminant(%s, %d) {\n", m.discriminant(l), len(k.Cases))
+		for i, c := range k.Cases {
+			if i == len(k.Cases)-1 {
+				p("default:\n")
+			} else {
+				p("case %d:\n", i)
+			}
+			if c.Type == nil {
+				p("return %s{}\n", names[i])
+			} else {
+				p("return %s{%s}\n", names[i], m.get(c.Type, l.Payload, 1))
+			}
+		}
+		p("}\n")
+		return
+	}
+	reset()
+	payload := false
+	for _, c := range k.Cases {
+		payload = payload || c.Type != nil
+	}
+	if payload {
+		p("switch v := v.(type) {\n")
+	} else {
+		p("switch v.(type) {\n")
+	}
+	for i, c := range k.Cases {
+		p("case %s:\n%s", names[i], m.setDiscriminant(l, fmt.Sprint(i)))
+		if c.Type != nil {
+			p("%s", m.put(c.Type, l.Payload, 1, "v.Value"))
+		}
+	}
+	p("default:\nc.Fail(errors.New(\"%s is not set\"))\n}\n", goType)
+}
+
+func (m mover) fixedList(p printf, k *wit.FixedLengthList, goType string) {
+	elem := m.layout(k.Elem)
+	n := len(elem.Flat)
+	switch m.way {
+	case "load":
+		p("var v %s\nfor i := range v {\nv[i] = %s\n}\nreturn v\n", goType, m.load(k.Elem, m.export, fmt.Sprintf("p+uint32(i)*%d", elem.Size)))
+	case "store":
+		p("for i := range v {\n%s}\n", m.store(k.Elem, m.export, fmt.Sprintf("p+uint32(i)*%d", elem.Size), "v[i]"))
+	case "lift":
+		p("var v %s\nfor i := range v {\nv[i] = %s(c, s[i*%d:])\n}\nreturn v\n", goType, m.function("lift", k.Elem, m.export), n)
+	case "lower":
+		p("for i := range v {\n%s(c, s[i*%d:], v[i])\n}\n", m.function("lower", k.Elem, m.export), n)
+	}
+}
+
+func (m mover) mapKind(p printf, k *wit.Map, l *canon.Type, goType string) {
+	entry := l.Elem
+	value := entry.Fields[1].Offset
+	if m.lifting() {
+		ptr, n := "c.U32(p)", "c.U32(p+4)"
+		if m.way == "lift" {
+			ptr, n = "uint32(s[0])", "uint32(s[1])"
+		}
+		p("at, n := %s, %s\nc.Region(at, n, %d, %d)\nv := %s{}\nfor range n {\n", ptr, n, entry.Size, entry.Align, goType)
+		p("key := %s\n", m.load(k.Key, m.export, "at"))
+		p("v[key] = %s\nat += %d\n}\nreturn v\n", m.load(k.Value, m.export, plus("at", value)), entry.Size)
+		return
+	}
+	p("start := allocList(c, len(v), %d, %d)\nat := start\nfor key, value := range v {\n", entry.Size, entry.Align)
+	p("%s%sat += %d\n}\n", m.store(k.Key, m.export, "at", "key"), m.store(k.Value, m.export, plus("at", value), "value"), entry.Size)
+	if m.way == "store" {
+		p("c.PutU32(p, start)\nc.PutU32(p+4, uint32(len(v)))\n")
+	} else {
+		p("s[0], s[1] = uint64(start), uint64(len(v))\n")
+	}
+}
+
+// support writes what the functions above rely on, as far as it is used.
+func (g *generator) support() {
+	for n := range 100 {
+		if !g.tuples[n] {
+			continue
+		}
+		var params, fields []string
+		for i := range n {
+			params = append(params, fmt.Sprintf("T%d", i))
+			fields = append(fields, fmt.Sprintf("F%d T%d\n", i, i))
+		}
+		g.codec.printf("// Tuple%d is a tuple of %d.\ntype Tuple%d[%s any] struct {\n%s}\n\n", n, n, n, strings.Join(params, ", "), strings.Join(fields, ""))
+	}
+	var all strings.Builder
+	for _, f := range append(g.files, g.codec) {
+		all.WriteString(f.body.String())
+	}
+	used := func(name string) bool { return strings.Contains(all.String(), name+"(") }
+	if used("putPair") {
+		g.codec.printf(`// putPair returns a function that stores a pointer and a length at p.
+func putPair(c *abi.Call, p uint32) func(ptr, n uint32) {
+	return func(ptr, n uint32) {
+		c.PutU32(p, ptr)
+		c.PutU32(p+4, n)
+	}
+}
+
+`)
+	}
+	if used("setPair") {
+		g.codec.printf(`// setPair returns a function that sets two core values to a pointer and a length.
+func setPair(s []uint64) func(ptr, n uint32) {
+	return func(ptr, n uint32) { s[0], s[1] = uint64(ptr), uint64(n) }
+}
+
+`)
+	}
+	if used("loadList") {
+		g.codec.printf(`// loadList lifts a list of n elements.
+func loadList[T any](c *abi.Call, p, n, size, align uint32, load func(*abi.Call, uint32) T) []T {
+	c.Region(p, n, size, align)
+	v := make([]T, n)
+	for i := range v {
+		v[i] = load(c, p)
+		p += size
+	}
+	return v
+}
+
+`)
+	}
+	if used("storeList") {
+		g.codec.printf(`// storeList lowers a list.
+func storeList[T any](c *abi.Call, v []T, size, align uint32, store func(*abi.Call, uint32, T)) (p, n uint32) {
+	p = allocList(c, len(v), size, align)
+	for i := range v {
+		store(c, p+uint32(i)*size, v[i])
+	}
+	return p, uint32(len(v))
+}
+
+`)
+	}
+	if used("storeList") || used("allocList") {
+		g.codec.printf(`// allocList allocates a list of n elements in the guest.
+func allocList(c *abi.Call, n int, size, align uint32) uint32 {
+	if uint64(n)*uint64(size) >= 1<<28 {
+		c.Fail(errors.New("list is too long for the guest"))
+	}
+	return c.Alloc(uint32(n)*size, align)
+}
+
+`)
+	}
+}
