@@ -2,6 +2,7 @@ package bindgen
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/ashlar-wasm/ashlar/internal/canon"
@@ -33,7 +34,13 @@ func root(t wit.Type) wit.Type {
 	return d
 }
 
+// plus returns an expression for p+n, where p may be a sum itself.
 func plus(p string, n uint32) string {
+	if i := strings.LastIndexByte(p, '+'); i >= 0 {
+		if m, err := strconv.ParseUint(p[i+1:], 10, 32); err == nil {
+			p, n = p[:i], n+uint32(m)
+		}
+	}
 	if n == 0 {
 		return p
 	}

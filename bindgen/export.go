@@ -97,7 +97,7 @@ func (g *generator) exportCall(f *outFile, recv, field string, m member) {
 		case g.isErrorItself(m.err):
 			f.printf("failure = %s\n", mv.get(m.err, shape.result.Payload, 1))
 		default:
-			f.printf("failure = %s{%s}\n", m.errType, mv.get(m.err, shape.result.Payload, 1))
+			f.printf("failure = %s{Value: %s}\n", m.errType, mv.get(m.err, shape.result.Payload, 1))
 		}
 	}
 	f.printf("})\n")

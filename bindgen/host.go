@@ -63,6 +63,9 @@ func (g *generator) members(u *unit) []member {
 		taken := []string{"ctx", "err", "result"}
 		for _, p := range params {
 			name := unexported(p.Name, taken...)
+			for u.export && (shadows(name) || contains(taken, name)) {
+				name += "_"
+			}
 			taken = append(taken, name)
 			m.params = append(m.params, goParam{name, p.Type})
 		}
@@ -116,7 +119,7 @@ func (g *generator) signature(m member, export bool) string {
 func (g *generator) memberComment(f *outFile, m member) {
 	comment(f, fmt.Sprintf("%s is the function `%s`.", m.goName, m.fn.Name), m.fn.Docs)
 	if m.fallible {
-		f.printf("//\n// Its error result is a %s.\n", linked(m.errType))
+		f.printf("//\n// Its error result is of type %s.\n", linked(m.errType))
 	}
 	if m.fn.Stability.Deprecated != "" {
 		f.printf("//\n// Deprecated: since version %s.\n", m.fn.Stability.Deprecated)

@@ -2,6 +2,7 @@ package bindgen
 
 import (
 	"go/token"
+	"go/types"
 	"strings"
 )
 
@@ -72,4 +73,23 @@ func (s nameSet) pick(names ...string) string {
 		n += "_"
 	}
 	return n
+}
+
+// shadows reports whether a parameter of that name could hide something that
+// the body of a caller refers to.
+func shadows(name string) bool {
+	switch name {
+	case "abi", "context", "e", "c", "s", "p", "args", "failure",
+		"storeList", "loadList", "allocList", "setPair", "putPair":
+		return true
+	}
+	if types.Universe.Lookup(name) != nil {
+		return true
+	}
+	for _, prefix := range []string{"load", "store", "lift", "lower", "type", "resource"} {
+		if rest, ok := strings.CutPrefix(name, prefix); ok && rest != "" && rest[0] >= 'A' && rest[0] <= 'Z' {
+			return true
+		}
+	}
+	return false
 }
