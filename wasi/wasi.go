@@ -34,6 +34,8 @@ type Options struct {
 	Dirs []Dir
 	// Clock tells the time; nil means the host's clock.
 	Clock Clock
+	// Location is the time zone that guests are told; nil means UTC.
+	Location *time.Location
 	// Random is the source of secure random bytes; nil means the host's. It
 	// must be safe for concurrent use.
 	Random io.Reader
@@ -51,7 +53,7 @@ type Dir struct {
 
 // Clock tells the time. It is safe for concurrent use.
 type Clock interface {
-	// Now is the time of day, in the location that guests are told.
+	// Now is the time of day.
 	Now() time.Time
 	// Monotonic is the time since some fixed moment; it never goes back.
 	Monotonic() time.Duration
@@ -76,6 +78,7 @@ func New(o Options) (*System, error) {
 		Args:     o.Args,
 		Stdio:    grant.NewStdio(o.Stdin, o.Stdout, o.Stderr),
 		Clock:    o.Clock,
+		Location: o.Location,
 		Random:   o.Random,
 		Insecure: insecure{},
 	}}
@@ -84,6 +87,12 @@ func New(o Options) (*System, error) {
 	}
 	if s.grants.Random == nil {
 		s.grants.Random = grant.SystemRandom
+	}
+	if s.grants.Location == nil {
+		s.grants.Location = time.UTC
+	}
+	if _, err := io.ReadFull(s.grants.Random, s.grants.Secret[:]); err != nil {
+		return nil, fmt.Errorf("read random bytes: %w", err)
 	}
 	for i, a := range o.Args {
 		if strings.IndexByte(a, 0) >= 0 {

@@ -17,14 +17,18 @@ import (
 // Set is what one or more guests are granted. It is not changed while guests
 // run.
 type Set struct {
-	Args   []string
-	Env    [][2]string
-	Dirs   []Dir
-	Stdio  *Stdio
-	Clock  Clock
-	Random io.Reader
+	Args  []string
+	Env   [][2]string
+	Dirs  []Dir
+	Stdio *Stdio
+	Clock Clock
+	// Location is the time zone that guests are told.
+	Location *time.Location
+	Random   io.Reader
 	// Insecure is for guests that only want different numbers.
 	Insecure io.Reader
+	// Secret goes into whatever guests are told a hash of.
+	Secret [16]byte
 }
 
 // Dir is a directory that guests find open when they start.

@@ -365,14 +365,28 @@ func (d *Descriptor) writable() (*os.File, error) {
 	return d.file, nil
 }
 
+// Readable fails unless the descriptor is a file that may be read.
+func (d *Descriptor) Readable() error {
+	switch {
+	case d.file == nil:
+		return IsDirectory
+	case !d.flags.Read:
+		return BadDescriptor
+	}
+	return nil
+}
+
+// Writable fails unless the descriptor is a file that may be written.
+func (d *Descriptor) Writable() error {
+	_, err := d.writable()
+	return err
+}
+
 // ReadAt reads from the file at offset. At the end of the file it returns 0 and
 // no error.
 func (d *Descriptor) ReadAt(p []byte, offset uint64) (int, error) {
-	if d.file == nil {
-		return 0, IsDirectory
-	}
-	if !d.flags.Read {
-		return 0, BadDescriptor
+	if err := d.Readable(); err != nil {
+		return 0, err
 	}
 	if offset > 1<<63-1 {
 		return 0, Invalid

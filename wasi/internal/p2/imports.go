@@ -1,0 +1,31 @@
+package p2
+
+import (
+	"github.com/ashlar-wasm/ashlar/wasi/internal/bind"
+	"github.com/ashlar-wasm/ashlar/wasi/internal/grant"
+)
+
+// Imports returns the implementations of all interfaces but HTTP's for guests
+// with these grants.
+func Imports(g *grant.Set) bind.Imports {
+	c, f := cli{g}, filesystem{g}
+	return bind.Imports{
+		Poll:            pollHost{},
+		MonotonicClock:  monotonicClock{g.Clock},
+		WallClock:       wallClock{g.Clock},
+		Timezone:        timezone{g.Location},
+		Random:          random{g.Random},
+		Insecure:        insecure{g.Insecure},
+		InsecureSeed:    insecure{g.Insecure},
+		Environment:     c,
+		Exit:            c,
+		Stdin:           c,
+		Stdout:          c,
+		Stderr:          c,
+		TerminalStdin:   c,
+		TerminalStdout:  c,
+		TerminalStderr:  c,
+		FilesystemTypes: f,
+		Preopens:        f,
+	}
+}
