@@ -108,6 +108,9 @@ func (e *Engine) Compile(ctx context.Context, bytes []byte) (*Component, error) 
 	if err != nil {
 		return nil, err
 	}
+	if err := binary.Validate(c); err != nil {
+		return nil, err
+	}
 	p, err := flatten(c, e.limits)
 	if err != nil {
 		return nil, err

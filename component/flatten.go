@@ -247,14 +247,8 @@ func rewrite(m *wasm.Module, names []importName, limits Limits) ([]byte, error) 
 	edited.Imports = append([]wasm.Import(nil), m.Imports...)
 	edited.Tables = append([]wasm.Table(nil), m.Tables...)
 	edited.RenameImports(func(i int, _ wasm.Import) (string, string) { return names[i].module, names[i].name })
-	for i := range edited.Tables {
-		l := &edited.Tables[i].Limits
-		if l.Min > limits.TableElements {
-			return nil, &engine.LimitError{Resource: "table", Limit: limits.TableElements, Requested: l.Min}
-		}
-		if !l.HasMax || l.Max > limits.TableElements {
-			l.HasMax, l.Max = true, limits.TableElements
-		}
+	if err := edited.LimitTables(limits.TableElements); err != nil {
+		return nil, err
 	}
 	return edited.Encode(), nil
 }

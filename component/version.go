@@ -1,62 +1,32 @@
 package component
 
 import (
-	"strconv"
 	"strings"
 
-	"github.com/Masterminds/semver/v3"
+	"github.com/ashlar-wasm/ashlar/wit"
 )
 
-// splitVersion cuts the version off an interface name.
-func splitVersion(name string) (base string, version *semver.Version) {
-	base, v, ok := strings.Cut(name, "@")
-	if !ok {
-		return name, nil
-	}
-	version, err := semver.StrictNewVersion(v)
-	if err != nil {
-		return name, nil
-	}
-	return base, version
-}
-
-// track returns the compatibility track of a version: the major version or
-// 0.minor. Versions 0.0.z and pre-releases are of no track.
-func track(v *semver.Version) string {
-	switch {
-	case v == nil || v.Prerelease() != "":
-		return ""
-	case v.Major() > 0:
-		return strconv.FormatUint(v.Major(), 10)
-	case v.Minor() > 0:
-		return "0." + strconv.FormatUint(v.Minor(), 10)
-	default:
-		return ""
-	}
-}
-
 // match returns the name among offered that serves an import or export of that
-// name: the same one, else the highest version of its track.
+// name: the same one, else the highest version of its compatibility track.
 func match(name string, offered func(yield func(string) bool), has func(string) bool) (string, bool) {
 	if has(name) {
 		return name, true
 	}
-	base, version := splitVersion(name)
-	want := track(version)
-	if want == "" {
+	base, version, ok := strings.Cut(name, "@")
+	if !ok {
 		return "", false
 	}
-	best, bestVersion := "", (*semver.Version)(nil)
+	best, bestVersion := "", ""
 	for o := range offered {
-		b, v := splitVersion(o)
-		if b != base || track(v) != want {
+		b, v, ok := strings.Cut(o, "@")
+		if !ok || b != base || wit.VersionTrack(v) != wit.VersionTrack(version) {
 			continue
 		}
-		if bestVersion == nil || v.GreaterThan(bestVersion) {
+		if best == "" || wit.CompareVersions(v, bestVersion) > 0 {
 			best, bestVersion = o, v
 		}
 	}
-	return best, bestVersion != nil
+	return best, best != ""
 }
 
 // closest returns the candidate that is most like name, or "" if none is.

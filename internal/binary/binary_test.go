@@ -98,9 +98,7 @@ func TestEncodeDecode(t *testing.T) {
 // that defines (type (func (param "x" u32) (result string))) and exports it.
 func TestDecodeVector(t *testing.T) {
 	b := []byte("\x00asm\x0d\x00\x01\x00" +
-		"\x07\x09" + "\x01" + "\x40" + "\x01\x01x\x79" + "\x00\x73" + "\x0b\x07" + "\x01" + "\x00\x01t" + "\x03\x00" + "\x00")
-	// The type section's length covers its 8 bytes; see the count below.
-	b[9] = 8
+		"\x07\x08" + "\x01" + "\x40" + "\x01\x01x\x79" + "\x00\x73" + "\x0b\x07" + "\x01" + "\x00\x01t" + "\x03\x00" + "\x00")
 	c, err := Decode(b)
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +107,7 @@ func TestDecodeVector(t *testing.T) {
 	if ft.Params[0].Name != "x" || ft.Params[0].Type.Prim != U32 || ft.Result.Prim != String {
 		t.Errorf("decoded %+v", ft)
 	}
-	if e := c.Defs[1].(*Export); e.Name.Name != "t" || e.Sort != SortType || e.At() != 19 {
+	if e := c.Defs[1].(*Export); e.Name.Name != "t" || e.Sort != SortType || e.At() != 21 {
 		t.Errorf("decoded %+v at %d", e, e.At())
 	}
 }
