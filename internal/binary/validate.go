@@ -52,10 +52,19 @@ func ValidateFeatures(c *Component, on Features) error {
 	if _, err := v.component(c, nil); err != nil {
 		return err
 	}
-	if v.unsupported != nil {
-		return v.unsupported
+	var unsupported error
+	for _, body := range v.bodies {
+		err := body()
+		var u *wasm.UnsupportedError
+		switch {
+		case err == nil:
+		case !errors.As(err, &u):
+			return err
+		case unsupported == nil && (u.Feature != wasm.Memory64 || on&FeatureMemory64 == 0):
+			unsupported = err
+		}
 	}
-	return nil
+	return unsupported
 }
 
 // Bounds on index spaces; those of types and functions follow from that on definitions.
@@ -67,12 +76,14 @@ const (
 
 // validator is what the scopes of one component have in common.
 type validator struct {
-	on          Features
-	unsupported *wasm.UnsupportedError
-	aliases     int // names that were given to types
-	coreFuncs   map[string]*coreFunc
-	coreIDs     map[*coreFunc]uint32
-	known       map[[2]anyType]bool
+	on      Features
+	aliases int // names that were given to types
+	// bodies check the code of core modules, which comes last: faults in how modules
+	// are put together are found before.
+	bodies    []func() error
+	coreFuncs map[string]*coreFunc
+	coreIDs   map[*coreFunc]uint32
+	known     map[[2]anyType]bool
 }
 
 // need fails with the message if a feature is off.
@@ -138,7 +149,7 @@ type coreType struct {
 	module *moduleType
 }
 
-func (v *validator) scope(kind scopeKind, parent *scope) *scope {
+func (v *validator) newScope(kind scopeKind, parent *scope) *scope {
 	return &scope{
 		validator: v, kind: kind, parent: parent, measure: leaf,
 		importNames: map[string]string{}, exportNames: map[string]string{},
@@ -149,7 +160,7 @@ func (v *validator) scope(kind scopeKind, parent *scope) *scope {
 
 // component checks a component and returns its type.
 func (v *validator) component(c *Component, parent *scope) (*componentType, error) {
-	s := v.scope(inComponent, parent)
+	s := v.newScope(inComponent, parent)
 	for _, def := range c.Defs {
 		if err := s.define(def); err != nil {
 			return nil, err
@@ -212,14 +223,11 @@ func (s *scope) coreModule(d *CoreModule) error {
 	if err != nil {
 		return err
 	}
-	var unsupported *wasm.UnsupportedError
-	if err := wasm.Validate(m); errors.As(err, &unsupported) {
-		if s.unsupported == nil && !(unsupported.Feature == wasm.Memory64 && s.on&FeatureMemory64 != 0) {
-			s.unsupported = unsupported
-		}
-	} else if err != nil {
+	bodies, err := wasm.ValidateSections(m)
+	if err != nil {
 		return err
 	}
+	s.bodies = append(s.bodies, bodies)
 	t, err := s.moduleTypeOf(m)
 	if err != nil {
 		return err

@@ -56,7 +56,7 @@ func (s *scope) resourceType(d *ResourceType, offset int) (anyType, error) {
 }
 
 func (s *scope) componentType(d *ComponentType, offset int) (anyType, error) {
-	inner := s.validator.scope(inComponentType, s)
+	inner := s.newScope(inComponentType, s)
 	for _, decl := range d.Decls {
 		if err := inner.define(decl); err != nil {
 			return nil, err
@@ -70,7 +70,7 @@ func (s *scope) componentType(d *ComponentType, offset int) (anyType, error) {
 }
 
 func (s *scope) instanceType(d *InstanceType) (anyType, error) {
-	inner := s.validator.scope(inInstanceType, s)
+	inner := s.newScope(inInstanceType, s)
 	for _, decl := range d.Decls {
 		if err := inner.define(decl); err != nil {
 			return nil, err

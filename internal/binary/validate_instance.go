@@ -171,7 +171,7 @@ func (s *scope) aliasOuter(a *Alias) error {
 		}
 		s.types = append(s.types, t)
 	default:
-		return invalid(a.Offset, "outer aliases of a %s are not allowed", a.Sort)
+		return invalid(a.Offset, "invalid outer alias of a %s: only modules, components and types can be aliased", a.Sort)
 	}
 	return nil
 }

@@ -42,6 +42,8 @@ func (n *externName) key() string {
 			return resource
 		}
 		return path
+	case nameURL, nameHash:
+		return n.raw
 	}
 	return strings.ToLower(n.raw)
 }
@@ -97,7 +99,11 @@ func (p *nameParser) name(n *externName) {
 		p.expect("<")
 		p.path(false)
 		if p.eat("@") {
-			p.semver(p.upTo('>', false))
+			if strings.Contains(p.rest, ">") {
+				p.semver(p.upTo('>', false))
+			} else {
+				p.semver(p.all())
+			}
 		}
 		p.expect(">")
 		p.optionalHash()

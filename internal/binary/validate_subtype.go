@@ -136,10 +136,10 @@ func (s subtype) function(a, b *funcType) error {
 	switch {
 	case a.result != nil && b.result != nil:
 		return within(s.value(*a.result, *b.result), "type mismatch with result type")
-	case a.result != nil:
-		return s.fail("expected no result, found one")
-	case b.result != nil:
+	case b.result == nil && a.result != nil:
 		return s.fail("expected a result, found none")
+	case a.result == nil && b.result != nil:
+		return s.fail("expected no result, found one")
 	}
 	return nil
 }

@@ -245,6 +245,8 @@ func TestDecodeUnsupported(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add(everySection)
 	f.Add(binaryModule(section(6, 1, 0x7f, 0, 0x06, 0x40, 0x0b, 0x0b)))
+	f.Add(funcModule(0x20, 0, 0x04, 0x7f, 0x41, 1, 0x05, 0x41, 2, 0x0b))
+	f.Add(funcModule(0x02, 0x69, 0x1f, 0x40, 1, 3, 0, 0x0b, 0x00, 0x0b, 0x0a))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		m, err := Decode(in)
 		if err != nil {
@@ -253,10 +255,14 @@ func FuzzDecode(f *testing.F) {
 		m.Names()
 		m.ImportTypes()
 		m.ExportTypes()
+		verdict := Validate(m)
 		out := m.Encode()
 		again, err := Decode(out)
 		if err != nil {
 			t.Fatalf("decode what was encoded: %v\nin  %x\nout %x", err, in, out)
+		}
+		if second := Validate(again); (verdict == nil) != (second == nil) {
+			t.Fatalf("validation gives %v, and %v after encoding", verdict, second)
 		}
 		if second := again.Encode(); !bytes.Equal(second, out) {
 			t.Fatalf("encoding is not stable:\n%x\n%x", out, second)

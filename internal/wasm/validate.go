@@ -11,20 +11,35 @@ import (
 // uses what the engine does not run, else nil. It must not run concurrently with another
 // use of m.
 func Validate(m *Module) error {
+	bodies, err := ValidateSections(m)
+	if err != nil {
+		return err
+	}
+	return bodies()
+}
+
+// ValidateSections is like [Validate] but leaves the bodies of functions for later: they
+// are checked by the function that it returns, which also reports what is not supported.
+func ValidateSections(m *Module) (bodies func() error, err error) {
 	v := &validator{m: m, Space: *m.Space(), declared: map[uint32]bool{}, imported: m.importedGlobals()}
 	steps := []func() error{
 		v.typeSection, v.importSection, v.functionSection, v.tableSection, v.memorySection, v.tagSection, v.globalSection,
-		v.exportSection, v.startSection, v.elementSection, v.dataSection, v.codeSection,
+		v.exportSection, v.startSection, v.elementSection, v.dataSection,
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if m.unsupported != nil {
-		return m.unsupported
-	}
-	return nil
+	return func() error {
+		if err := v.codeSection(); err != nil {
+			return err
+		}
+		if m.unsupported != nil {
+			return m.unsupported
+		}
+		return nil
+	}, nil
 }
 
 func (m *Module) importedGlobals() int {
