@@ -43,6 +43,9 @@ func (l *Linker) Prepare(ctx context.Context, c *Component) (*Prepared, error) {
 			continue // one line for the whole instance
 		}
 		o, m := l.resolve(im.path)
+		if m != nil && im.sort == binary.SortType && im.res < 0 {
+			continue // a name for a resource that was imported before, which needs no name here
+		}
 		if m != nil {
 			absent[pathName(im.path)] = true
 			if im.sort == binary.SortInstance && len(im.types.names) == 0 {

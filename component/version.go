@@ -31,7 +31,7 @@ func match(name string, offered func(yield func(string) bool), has func(string) 
 
 // closest returns the candidate that is most like name, or "" if none is.
 func closest(name string, candidates func(yield func(string) bool)) string {
-	best, bestDist := "", len(name)/2+1
+	best, bestDist := "", len(name)/3+1
 	for c := range candidates {
 		if d := editDistance(name, c, bestDist); d < bestDist || d == bestDist && best != "" && c < best {
 			best, bestDist = c, d

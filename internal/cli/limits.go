@@ -1,0 +1,51 @@
+package cli
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// byteSize is a flag for a number of bytes with an optional unit.
+type byteSize uint64
+
+var byteUnits = []struct {
+	suffix string
+	factor uint64
+}{
+	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30},
+	{"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9},
+	{"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {"B", 1}, {"", 1},
+}
+
+// Set implements pflag.Value.
+func (b *byteSize) Set(s string) error {
+	for _, u := range byteUnits {
+		n, ok := strings.CutSuffix(s, u.suffix)
+		if !ok {
+			continue
+		}
+		v, err := strconv.ParseUint(n, 10, 64)
+		if err != nil || v > 1<<62/u.factor {
+			break
+		}
+		*b = byteSize(v * u.factor)
+		return nil
+	}
+	return fmt.Errorf("%q is no size: expected a number of bytes, or one with a unit like 64MiB", s)
+}
+
+// String implements pflag.Value.
+func (b *byteSize) String() string {
+	for _, u := range []string{"GiB", "MiB", "KiB"} {
+		for _, x := range byteUnits {
+			if x.suffix == u && uint64(*b) >= x.factor && uint64(*b)%x.factor == 0 {
+				return fmt.Sprintf("%d%s", uint64(*b)/x.factor, u)
+			}
+		}
+	}
+	return fmt.Sprintf("%dB", uint64(*b))
+}
+
+// Type implements pflag.Value.
+func (*byteSize) Type() string { return "SIZE" }

@@ -1,0 +1,6 @@
+package cli
+
+import "github.com/ashlar-wasm/ashlar/wasi"
+
+// network turns the network flags into WASI options.
+func (g *grants) network(o *wasi.Options) error { return nil }

@@ -1,0 +1,110 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ashlar-wasm/ashlar/component"
+	"github.com/ashlar-wasm/ashlar/internal/binary"
+	"github.com/ashlar-wasm/ashlar/internal/engine"
+	"github.com/ashlar-wasm/ashlar/wasi"
+)
+
+const runInterface = "wasi:cli/run@0.2.0"
+
+func newRun(s *streams) *cobra.Command {
+	var g grants
+	var l limits
+	cmd := &cobra.Command{
+		Use:   "run [flags] FILE [ARGS...]",
+		Short: "Run a command: a wasi:cli component or a WASI 0.1 module",
+		Long: `Run a command: a component that exports wasi:cli/run, or a core module of WASI
+0.1 that exports _start. Its standard streams are this process's; it gets no
+directory, environment or network but what a flag grants.
+
+` + exitCodes,
+		Example: `  ashlar run hello.wasm
+  ashlar run --dir ./data::/data:ro --env LANG wc.wasm /data/a.txt
+  ashlar run --timeout 500ms --max-memory 64MiB untrusted.wasm`,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usageError("missing argument FILE\nUsage: %s", c.UseLine())
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			f, err := load(args[0])
+			if err != nil {
+				return err
+			}
+			return g.withSystem(s, args, func(sys *system) error {
+				if f.kind == binary.KindModule {
+					return runModule(c.Context(), f, sys, &l)
+				}
+				return runComponent(c.Context(), f, sys, &l)
+			})
+		},
+	}
+	// Flags behind FILE are the guest's.
+	cmd.Flags().SetInterspersed(false)
+	g.flags(cmd)
+	l.flags(cmd)
+	return cmd
+}
+
+func runModule(ctx context.Context, f *file, sys *system, l *limits) (err error) {
+	e := l.engine()
+	defer func() { err = errors.Join(err, e.Close(context.WithoutCancel(ctx))) }()
+	m, err := wasi.CompileModule(ctx, e, f.bytes)
+	if err != nil {
+		return f.wrap(err)
+	}
+	ctx, cancel := l.start(ctx, sys.streams)
+	defer cancel()
+	var exceeded error
+	err = m.Run(ctx, sys.System, func(e error) { exceeded = e })
+	if errors.Is(err, wasi.ErrReactor) {
+		return f.invalid(err)
+	}
+	if exceeded == nil {
+		exceeded = memoryLimit(err)
+	}
+	return l.result(ctx, sys.streams, err, exceeded)
+}
+
+// memoryLimit returns the error if it is that of the memory limit.
+func memoryLimit(err error) error {
+	var le *engine.LimitError
+	if errors.As(err, &le) && le.Resource == "memory" {
+		return le
+	}
+	return nil
+}
+
+func runComponent(ctx context.Context, f *file, sys *system, l *limits) error {
+	return sys.instantiate(ctx, f, l, func(r *running) error {
+		run, ok := r.instance.Func(runInterface, "run")
+		if !ok {
+			return f.invalid(fmt.Errorf("exports no wasi:cli/run, so it is no command%s", otherUse(r.component)))
+		}
+		result, err := run.Call(r.ctx, nil)
+		if err != nil {
+			return err
+		}
+		if v, ok := result.(component.ResultVal); ok && v.IsErr {
+			return wasi.ExitError{Code: 1}
+		}
+		return nil
+	})
+}
+
+// otherUse says what a component that is no command is good for.
+func otherUse(c *component.Component) string {
+	if c.ExportsInterface("wasi:http/incoming-handler@0.2.0") {
+		return "; it handles HTTP requests: use 'ashlar serve'"
+	}
+	return exportsHint(c) + "\nCall one of them with 'ashlar invoke'."
+}

@@ -1,0 +1,183 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ashlar-wasm/ashlar/component"
+	"github.com/ashlar-wasm/ashlar/wasi"
+)
+
+// grants are the flags that give a guest access to this machine. Without them
+// it gets none.
+type grants struct {
+	dirs      []string
+	env       []string
+	allowNet  []string
+	allowHTTP []string
+}
+
+func (g *grants) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringArrayVar(&g.dirs, "dir", nil, "grant a directory, as HOST[::GUEST][:ro]")
+	f.StringArrayVar(&g.env, "env", nil, "set an environment variable, as NAME=VALUE, or NAME to pass this process's on")
+	f.StringArrayVar(&g.allowNet, "allow-net", nil, "allow sockets to these addresses, as HOST:PORT, CIDR:PORT, or '*' (PORT may be '*' or a range)")
+	f.StringArrayVar(&g.allowHTTP, "allow-http", nil, "allow outgoing HTTP to these hosts, as HOST[:PORT], or '*'")
+}
+
+// options turns the flags into WASI options. args are the guest's arguments,
+// its name first.
+func (g *grants) options(s *streams, args []string) (wasi.Options, error) {
+	o := wasi.Options{Args: args, Stdin: s.in, Stdout: s.out, Stderr: s.err}
+	for _, d := range g.dirs {
+		dir, err := parseDir(d)
+		if err != nil {
+			return o, err
+		}
+		o.Dirs = append(o.Dirs, dir)
+	}
+	for _, e := range g.env {
+		name, _, ok := strings.Cut(e, "=")
+		if name == "" {
+			return o, usageError("--env %q: expected NAME=VALUE", e)
+		}
+		if !ok {
+			v, set := os.LookupEnv(name)
+			if !set {
+				return o, usageError("--env %s: this process has no such variable; give a value as %s=VALUE", name, name)
+			}
+			e = name + "=" + v
+		}
+		o.Env = append(o.Env, e)
+	}
+	return o, g.network(&o)
+}
+
+// parseDir reads HOST[::GUEST][:ro].
+func parseDir(s string) (wasi.Dir, error) {
+	rest, ro := strings.CutSuffix(s, ":ro")
+	host, guest, ok := strings.Cut(rest, "::")
+	if !ok {
+		guest = host
+	}
+	if host == "" || guest == "" {
+		return wasi.Dir{}, usageError("--dir %q: expected HOST[::GUEST][:ro]", s)
+	}
+	return wasi.Dir{Host: host, Guest: guest, ReadOnly: ro}, nil
+}
+
+// system is what a command's guests are granted, and the engine that runs them.
+type system struct {
+	*wasi.System
+	streams *streams
+}
+
+// withSystem opens what the flags grant for the duration of run.
+func (g *grants) withSystem(s *streams, args []string, run func(*system) error) (err error) {
+	o, err := g.options(s, args)
+	if err != nil {
+		return err
+	}
+	sys, err := wasi.New(o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, sys.Close()) }()
+	return run(&system{System: sys, streams: s})
+}
+
+// engine returns an engine under the limits.
+func (l *limits) engine() *component.Engine {
+	return component.NewEngine(component.Options{Limits: component.Limits{MemoryBytes: uint64(l.maxMemory)}})
+}
+
+// graceTime is how long after its time limit a guest may take to notice.
+const graceTime = 50 * time.Millisecond
+
+// start begins the time limit. A guest that blocks in the host is woken up; one
+// that computes can't be, and ends with the process.
+func (l *limits) start(ctx context.Context, s *streams) (context.Context, context.CancelFunc) {
+	if l.timeout <= 0 {
+		return ctx, func() {}
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, l.timeout, l.timeoutError())
+	hard := time.AfterFunc(l.timeout+graceTime, func() {
+		fmt.Fprintf(s.err, "ashlar: %v\n", l.timeoutError())
+		os.Exit(exitTimeout)
+	})
+	return ctx, func() { hard.Stop(); cancel() }
+}
+
+func (l *limits) timeoutError() error {
+	return withCode(exitTimeout, fmt.Errorf("time limit of %v exceeded", l.timeout))
+}
+
+// result turns the error of running a guest into that of the command.
+// exceeded is the memory that it was refused, if any.
+func (l *limits) result(ctx context.Context, s *streams, err, exceeded error) error {
+	var exit wasi.ExitError
+	var trap *component.Trap
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &exit):
+		if exit.Code == 0 {
+			return nil
+		}
+		if exceeded != nil {
+			fmt.Fprintf(s.err, "ashlar: %v\n", l.memoryError(exceeded))
+		}
+		return withCode(int(exit.Code), nil)
+	case ctx.Err() != nil && l.timeout > 0 && errors.Is(context.Cause(ctx), context.Cause(ctx)) && errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return l.timeoutError()
+	case errors.As(err, &trap):
+		if exceeded != nil {
+			return withCode(exitMemory, l.memoryError(exceeded))
+		}
+		return withCode(exitTrap, fmt.Errorf("%w\n%s", err, strings.TrimRight(trap.Backtrace(), "\n")))
+	}
+	return err
+}
+
+func (l *limits) memoryError(exceeded error) error {
+	return fmt.Errorf("memory limit of %s exceeded: %w", l.maxMemory.String(), exceeded)
+}
+
+// running is a component in the sandbox of a command.
+type running struct {
+	ctx       context.Context
+	component *component.Component
+	instance  *component.Instance
+}
+
+// instantiate compiles and links a component and runs f with an instance of it.
+func (sys *system) instantiate(ctx context.Context, f *file, l *limits, run func(*running) error) (err error) {
+	e := l.engine()
+	defer func() { err = errors.Join(err, e.Close(context.WithoutCancel(ctx))) }()
+	c, err := f.compile(ctx, e)
+	if err != nil {
+		return err
+	}
+	linker := e.NewLinker()
+	if err := sys.AddTo(linker); err != nil {
+		return err
+	}
+	p, err := linker.Prepare(ctx, c)
+	if err != nil {
+		return f.wrap(err)
+	}
+	ctx, cancel := l.start(ctx, sys.streams)
+	defer cancel()
+	inst, err := p.Instantiate(ctx)
+	if err != nil {
+		return l.result(ctx, sys.streams, err, memoryLimit(err))
+	}
+	defer inst.Close(context.WithoutCancel(ctx))
+	return l.result(ctx, sys.streams, run(&running{ctx, c, inst}), inst.MemoryExceeded())
+}
