@@ -11,7 +11,7 @@ import (
 // AddTo offers all of WASI 0.2 to components: to a component.Linker. The System
 // must outlive what is linked to it.
 func (s *System) AddTo(r abi.Registry) error {
-	return p2.Imports(&s.grants).Define(r)
+	return p2.Imports(&s.grants).Define(bind.WithAliases(r))
 }
 
 // Run calls the run function of a component instance that is a command. The
