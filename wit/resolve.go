@@ -32,6 +32,7 @@ type resolver struct {
 	scopes map[*Interface]*scope
 	// gated are the interfaces and worlds whose feature gate is closed.
 	gated map[Owner]bool
+	known []PackageName // all packages, for hints
 	// exports are the interfaces and worlds of the packages in res, by name.
 	exports map[*Package]map[string]Owner
 	// deps caches Interface.Dependencies.
@@ -142,6 +143,10 @@ func (r *resolver) resolve(groups []*group) (*Resolve, error) {
 		}
 	}
 	slices.SortFunc(names, comparePackageNames)
+	for _, p := range r.res.Packages {
+		r.known = append(r.known, p.Name)
+	}
+	r.known = append(r.known, names...)
 
 	var order []*unit
 	state := map[PackageName]int{} // 1 while its dependencies are visited, 2 when done
@@ -352,7 +357,7 @@ func (p *packageResolver) namespaces(files []*file) (map[string][]ident, error) 
 				if t.path.pkg != nil {
 					return nil
 				}
-				id = t.path.name
+				id.name = t.path.name.name
 			} else if p.owners[id.name] == nil {
 				return p.notFound(id)
 			}
@@ -405,11 +410,11 @@ func (p *packageResolver) lookup(pt itemPath, enabled bool) (Owner, error) {
 	pkg := p.byName[*pt.pkg]
 	if pkg == nil {
 		var known []string
-		for _, k := range p.res.Packages {
-			if k.Name.Namespace == pt.pkg.Namespace && k.Name.Name == pt.pkg.Name {
-				return nil, pt.pkgSpan.errorf("package `%s` not found", *pt.pkg).withHint("known is `" + k.Name.String() + "`")
+		for _, k := range p.known {
+			if k.Namespace == pt.pkg.Namespace && k.Name == pt.pkg.Name {
+				return nil, pt.pkgSpan.errorf("package `%s` not found", *pt.pkg).withHint("known is `" + k.String() + "`")
 			}
-			known = append(known, k.Name.String())
+			known = append(known, k.String())
 		}
 		hint := didYouMean(pt.pkg.String(), known)
 		if hint == "" {
