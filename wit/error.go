@@ -117,7 +117,7 @@ const maxCandidates = 10000
 // didYouMean returns a hint with the name among known that is closest to name,
 // or nothing if none is close.
 func didYouMean(name string, known []string) string {
-	best, bestDist := "", max(2, len(name)/3)+1
+	best, bestDist := "", (len(name)+2)/3+1
 	for _, k := range known[:min(len(known), maxCandidates)] {
 		if d := editDistance(name, k, bestDist); d < bestDist {
 			best, bestDist = k, d
