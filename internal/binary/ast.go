@@ -168,7 +168,8 @@ type ExternName struct {
 	Implements    string // 🏷️ an interface name, or ""
 	VersionSuffix string // 🔗 or ""
 	ExternalID    string // 🏷️ or ""
-	HasExternalID bool
+	// Which of the attributes are there; they may be empty.
+	HasImplements, HasVersionSuffix, HasExternalID bool
 	// Form is the discriminant byte of the encoding, 0, 1 or 2.
 	Form byte
 }

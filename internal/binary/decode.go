@@ -3,6 +3,7 @@ package binary
 import (
 	"bytes"
 	"fmt"
+	"slices"
 )
 
 const magic = "\x00asm"
@@ -78,13 +79,13 @@ func (d *decoder) component(offset int) *Component {
 	case bytes.HasPrefix(head, preamble):
 		d.pos += len(preamble)
 	case KindOf(head) == KindModule:
-		d.fail(start, "expected a component", "found a core module")
+		d.fail(start, "expected a version header for a component", "found a core module")
 		return nil
 	case len(head) < 8:
 		if !bytes.HasPrefix([]byte(magic), head[:min(4, len(head))]) {
 			d.fail(start, "magic header not detected", "bad magic number: found %q, expected %q", head[:min(4, len(head))], magic)
 		} else {
-			d.fail(start+len(head), "unexpected end", "a component begins with 8 bytes, found %d", len(head))
+			d.fail(start+len(head), "unexpected end-of-file", "a component begins with 8 bytes, found %d", len(head))
 		}
 		return nil
 	case !bytes.HasPrefix(head, []byte(magic)):
@@ -104,10 +105,14 @@ func (d *decoder) component(offset int) *Component {
 func (d *decoder) section(c *Component) {
 	at := d.at()
 	id := d.byte()
+	if d.err == nil && id > 12 {
+		d.fail(at, "malformed section id", "found section %d", id)
+		return
+	}
 	size := d.u32()
 	bodyAt := d.at()
 	if d.err == nil && uint64(size) > uint64(len(d.b)-d.pos) {
-		d.fail(bodyAt, "unexpected end", "section %d has %d bytes, %d are left", id, size, len(d.b)-d.pos)
+		d.fail(bodyAt, "unexpected end-of-file", "section %d has %d bytes, %d are left", id, size, len(d.b)-d.pos)
 	}
 	body := d.bytes(size)
 	if d.err != nil {
@@ -174,8 +179,6 @@ func (s *decoder) sectionBody(c *Component, id byte, at int) {
 			v.Data = s.bytes(s.u32())
 			return v
 		})
-	default:
-		s.fail(at, "malformed section id", "found section %d", id)
 	}
 }
 
@@ -188,7 +191,7 @@ func (d *decoder) coreInstance() Def {
 			a := CoreArg{Name: d.name()}
 			at := d.at()
 			if s := d.byte(); s != 0x12 {
-				d.fail(at, fmt.Sprintf("invalid leading byte (0x%x) for core instantiation argument", s), "expected 0x12")
+				d.fail(at, fmt.Sprintf("invalid leading byte (0x%x) for instantiation arg kind", s), "expected 0x12")
 			}
 			a.Instance = d.u32()
 			return a
@@ -219,28 +222,30 @@ func (d *decoder) coreSort() Sort {
 	return s
 }
 
-func (d *decoder) sort() Sort {
+var sorts = map[byte]Sort{0x01: SortFunc, 0x02: SortValue, 0x03: SortType, 0x04: SortComponent, 0x05: SortInstance}
+
+// sort reads a sort, which must be one of those allowed, or any if there are none.
+func (d *decoder) sort(what string, allowed ...Sort) Sort {
 	at := d.at()
-	switch c := d.byte(); c {
-	case 0x00:
-		return d.coreSort()
-	case 0x01:
-		return SortFunc
-	case 0x02:
-		return SortValue
-	case 0x03:
-		return SortType
-	case 0x04:
-		return SortComponent
-	case 0x05:
-		return SortInstance
-	default:
-		d.fail(at, fmt.Sprintf("invalid leading byte (0x%x) for sort", c), "")
-		return 0
+	c := d.byte()
+	s, ok := sorts[c]
+	if c == 0 {
+		at = d.at()
+		c = d.byte()
+		s, ok = coreSorts[c]
 	}
+	if !ok || len(allowed) > 0 && !slices.Contains(allowed, s) {
+		d.fail(at, fmt.Sprintf("invalid leading byte (0x%x) for %s", c, what), "")
+	}
+	return s
 }
 
-func (d *decoder) sortIdx() SortIdx { return SortIdx{Sort: d.sort(), Index: d.u32()} }
+// externSorts are the sorts of imports and exports.
+var externSorts = []Sort{SortCoreModule, SortFunc, SortValue, SortType, SortComponent, SortInstance}
+
+func (d *decoder) sortIdx() SortIdx {
+	return SortIdx{Sort: d.sort("component external kind", externSorts...), Index: d.u32()}
+}
 
 func (d *decoder) instance() Def {
 	i := &Instance{Offset: d.at()}
@@ -274,38 +279,57 @@ func (d *decoder) externName() ExternName {
 			at := d.at()
 			k := d.byte()
 			if k > 2 {
-				d.fail(at, fmt.Sprintf("invalid leading byte (0x%x) for name attribute", k), "")
+				d.fail(at, fmt.Sprintf("invalid leading byte (0x%x) for name option", k), "")
 				return n
 			}
 			if seen[k] {
-				d.fail(at, "duplicate name attribute", "kind %d", k)
+				d.fail(at, fmt.Sprintf("duplicate '%s' option in name", [3]string{"implements", "versionsuffix", "external-id"}[k]), "")
 				return n
 			}
 			seen[k] = true
 			switch v := d.name(); k {
 			case 0:
-				n.Implements = v
+				n.Implements, n.HasImplements = v, true
 			case 1:
-				n.VersionSuffix = v
+				n.VersionSuffix, n.HasVersionSuffix = v, true
 			case 2:
 				n.ExternalID, n.HasExternalID = v, true
 			}
 		}
 	default:
-		d.fail(at, fmt.Sprintf("invalid leading byte (0x%x) for extern name", n.Form), "")
+		d.fail(at, fmt.Sprintf("invalid leading byte (0x%x) for component name", n.Form), "")
 	}
 	return n
 }
 
 func (d *decoder) alias() Def {
-	a := &Alias{Offset: d.at(), Sort: d.sort()}
+	a := &Alias{Offset: d.at()}
+	// Which sorts are allowed depends on the target, which comes after.
+	start := d.pos
+	if d.byte() == 0 {
+		d.byte()
+	}
 	at := d.at()
-	switch c := d.byte(); c {
+	c := d.byte()
+	target := d.pos
+	sort := func(what string, allowed ...Sort) {
+		if d.err == nil {
+			d.pos = start
+			a.Sort = d.sort(what, allowed...)
+		}
+		if d.err == nil {
+			d.pos = target
+		}
+	}
+	switch c {
 	case 0x00:
+		sort("component external kind", externSorts...)
 		a.Kind, a.Instance, a.Name = AliasExport, d.u32(), d.name()
 	case 0x01:
+		sort("core instance export kind", SortCoreFunc, SortCoreTable, SortCoreMemory, SortCoreGlobal, SortCoreTag)
 		a.Kind, a.Instance, a.Name = AliasCoreExport, d.u32(), d.name()
 	case 0x02:
+		sort("component outer alias kind", SortCoreType, SortCoreModule, SortType, SortComponent)
 		a.Kind, a.Count, a.Index = AliasOuter, d.u32(), d.u32()
 	default:
 		d.fail(at, fmt.Sprintf("invalid leading byte (0x%x) for alias", c), "")
@@ -319,7 +343,7 @@ func (d *decoder) externType() ExternType {
 	case 0x00:
 		at := d.at()
 		if m := d.byte(); m != 0x11 {
-			d.fail(at, fmt.Sprintf("invalid leading byte (0x%x) for core extern type", m), "expected 0x11")
+			d.fail(at, fmt.Sprintf("invalid leading byte (0x%x) for component external kind", m), "expected 0x11")
 		}
 		t.Kind, t.Index = ExternModule, d.u32()
 	case 0x01:

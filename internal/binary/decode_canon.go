@@ -23,7 +23,7 @@ func (d *decoder) canon() Def {
 	case CanonLift, CanonLower:
 		at := d.at()
 		if s := d.byte(); s != 0 {
-			d.fail(at, fmt.Sprintf("invalid leading byte (0x%x) for canonical function sort", s), "expected 0")
+			d.fail(at, fmt.Sprintf("invalid leading byte (0x%x) for canonical function %s", s, c.Op), "expected 0")
 		}
 		c.Func, c.Opts = d.u32(), d.opts()
 		if c.Op == CanonLift {
@@ -36,9 +36,9 @@ func (d *decoder) canon() Def {
 	case CanonStreamRead, CanonStreamWrite, CanonFutureRead, CanonFutureWrite:
 		c.Type, c.Opts = d.u32(), d.opts()
 	case CanonStreamCancelRead, CanonStreamCancelWrite, CanonFutureCancelRead, CanonFutureCancelWrite:
-		c.Type, c.Async = d.u32(), d.flag("async")
+		c.Type, c.Async = d.u32(), d.boolean()
 	case CanonSubtaskCancel:
-		c.Async = d.flag("async")
+		c.Async = d.boolean()
 	case CanonTaskReturn:
 		c.Result, c.Opts = d.resultList(), d.opts()
 	case CanonContextGet, CanonContextSet:
@@ -46,18 +46,18 @@ func (d *decoder) canon() Def {
 	case CanonErrorContextNew, CanonErrorContextDebugMessage:
 		c.Opts = d.opts()
 	case CanonWaitableSetWait, CanonWaitableSetPoll:
-		c.Cancellable, c.Memory = d.flag("cancellable"), d.u32()
+		c.Cancellable, c.Memory = d.boolean(), d.u32()
 	case CanonThreadYield, CanonThreadSuspend, CanonThreadSuspendThenResume, CanonThreadYieldThenResume,
 		CanonThreadSuspendThenPromote, CanonThreadYieldThenPromote:
-		c.Cancellable = d.flag("cancellable")
+		c.Cancellable = d.boolean()
 	case CanonThreadNewIndirect:
 		c.Type, c.Table = d.u32(), d.u32()
 	case CanonThreadSpawnRef:
-		c.Shared, c.Type = d.flag("shared"), d.u32()
+		c.Shared, c.Type = d.boolean(), d.u32()
 	case CanonThreadSpawnIndirect:
-		c.Shared, c.Type, c.Table = d.flag("shared"), d.u32(), d.u32()
+		c.Shared, c.Type, c.Table = d.boolean(), d.u32(), d.u32()
 	case CanonThreadAvailableParallelism:
-		c.Shared = d.flag("shared")
+		c.Shared = d.boolean()
 	case CanonTaskCancel, CanonSubtaskDrop, CanonErrorContextDrop, CanonWaitableSetNew, CanonWaitableSetDrop,
 		CanonWaitableJoin, CanonBackpressureInc, CanonBackpressureDec, CanonThreadIndex, CanonThreadResumeLater:
 	default:

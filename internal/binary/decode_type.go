@@ -14,10 +14,11 @@ func (d *decoder) coreType() *CoreType {
 	case 0x50:
 		t.Module = d.moduleType()
 	case 0x00, 0x4e, 0x4f, 0x5e, 0x5f:
-		if d.err == nil {
-			d.err = &wasm.UnsupportedError{Feature: wasm.GC, Offset: t.Offset}
-			d.pos = len(d.b)
-		}
+		d.pos--
+		d.unsupported(wasm.GC)
+	case 0x65:
+		d.pos--
+		d.unsupported(wasm.SharedEverything)
 	default:
 		d.fail(t.Offset, fmt.Sprintf("invalid leading byte (0x%x) for core type", c), "")
 	}
@@ -35,22 +36,25 @@ func (d *decoder) moduleType() *ModuleType {
 		case 0x00:
 			m.Import = &wasm.Import{Offset: d.at(), Module: d.name(), Name: d.name(), Extern: d.coreExtern()}
 		case 0x01:
+			if d.peek() == 0x50 { // a sub type here
+				d.unsupported(wasm.GC)
+			}
 			m.Type = d.coreType()
 		case 0x02:
-			a := &Alias{Offset: d.at(), Kind: AliasOuter, Sort: d.coreSort()}
+			a := &Alias{Offset: d.at(), Kind: AliasOuter, Sort: SortCoreType}
+			if k := d.byte(); k != 0x10 {
+				d.fail(a.Offset, fmt.Sprintf("invalid leading byte (0x%x) for outer alias kind", k), "only core types can be aliased")
+			}
 			at := d.at()
 			if k := d.byte(); k != 0x01 {
-				d.fail(at, fmt.Sprintf("invalid leading byte (0x%x) for outer alias", k), "expected 0x01")
+				d.fail(at, fmt.Sprintf("invalid leading byte (0x%x) for outer alias target", k), "expected 0x01")
 			}
 			a.Count, a.Index = d.u32(), d.u32()
-			if d.err == nil && a.Sort != SortCoreType {
-				d.fail(a.Offset, "invalid outer alias in a module type", "only core types can be aliased")
-			}
 			m.Alias = a
 		case 0x03:
 			m.Export = &CoreExportDecl{Name: d.name(), Extern: d.coreExtern()}
 		default:
-			d.fail(m.Offset, fmt.Sprintf("invalid leading byte (0x%x) for module type declaration", c), "")
+			d.fail(m.Offset, fmt.Sprintf("invalid leading byte (0x%x) for type definition", c), "")
 		}
 		return m
 	})}
@@ -109,7 +113,7 @@ func (d *decoder) defType() DefType {
 			v := Case{Offset: d.at(), Name: d.name(), Type: d.optValType("variant case type")}
 			at := d.at()
 			if z := d.byte(); z != 0 {
-				d.fail(at, fmt.Sprintf("invalid leading byte (0x%x) for variant case", z), "expected 0")
+				d.fail(at, fmt.Sprintf("invalid leading byte (0x%x) for zero byte required", z), "expected 0")
 			}
 			return v
 		})}
@@ -168,7 +172,7 @@ func (d *decoder) resultList() *ValType {
 	case 0x01:
 		at = d.at()
 		if z := d.byte(); z != 0 {
-			d.fail(at, fmt.Sprintf("invalid leading byte (0x%x) for function result", z), "named results are no longer supported")
+			d.fail(at, fmt.Sprintf("invalid leading byte (0x%x) for number of results", z), "named results are no longer supported")
 		}
 		return nil
 	default:
@@ -191,11 +195,7 @@ func (d *decoder) decl(component bool) Def {
 	case c == 0x04:
 		return &ExportDecl{Offset: d.at(), Name: d.externName(), Type: d.externType()}
 	default:
-		what := "instance"
-		if component {
-			what = "component"
-		}
-		d.fail(at, fmt.Sprintf("invalid leading byte (0x%x) for %s type declaration", c, what), "")
+		d.fail(at, fmt.Sprintf("invalid leading byte (0x%x) for component or instance type declaration", c), "")
 		return &ExportDecl{}
 	}
 }

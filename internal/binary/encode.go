@@ -222,7 +222,8 @@ func (e *encoder) instance(d *Instance) {
 
 func (e *encoder) externName(n *ExternName) {
 	form := n.Form
-	attributes := n.Implements != "" || n.VersionSuffix != "" || n.HasExternalID
+	has := [3]bool{n.HasImplements || n.Implements != "", n.HasVersionSuffix || n.VersionSuffix != "", n.HasExternalID}
+	attributes := has != [3]bool{}
 	if attributes {
 		form = 2
 	}
@@ -234,7 +235,7 @@ func (e *encoder) externName(n *ExternName) {
 	var a encoder
 	count := uint32(0)
 	for kind, v := range []string{n.Implements, n.VersionSuffix, n.ExternalID} {
-		if v != "" || kind == 2 && n.HasExternalID {
+		if has[kind] {
 			a.WriteByte(byte(kind))
 			a.name(v)
 			count++

@@ -37,9 +37,17 @@ func (r *reader) fail(offset int, rule, format string, args ...any) {
 	}
 }
 
+// unsupported records that what follows is not supported.
+func (r *reader) unsupported(f wasm.Feature) {
+	if r.err == nil {
+		r.err = &wasm.UnsupportedError{Feature: f, Offset: r.at()}
+		r.pos = len(r.b)
+	}
+}
+
 func (r *reader) byte() byte {
 	if r.pos >= len(r.b) {
-		r.fail(r.at(), "unexpected end", "")
+		r.fail(r.at(), "unexpected end-of-file", "")
 		return 0
 	}
 	c := r.b[r.pos]
@@ -56,7 +64,7 @@ func (r *reader) peek() byte {
 
 func (r *reader) bytes(n uint32) []byte {
 	if uint64(n) > uint64(len(r.b)-r.pos) {
-		r.fail(r.at(), "unexpected end", "need %d bytes, have %d", n, len(r.b)-r.pos)
+		r.fail(r.at(), "unexpected end-of-file", "need %d bytes, have %d", n, len(r.b)-r.pos)
 		return nil
 	}
 	b := r.b[r.pos : r.pos+int(n) : r.pos+int(n)]
@@ -127,7 +135,7 @@ func (r *reader) count(what string) int {
 		return 0
 	}
 	if int(n) > len(r.b)-r.pos {
-		r.fail(start, "unexpected end", "%d entries of %s in %d bytes", n, what, len(r.b)-r.pos)
+		r.fail(start, "unexpected end-of-file", "%d entries of %s in %d bytes", n, what, len(r.b)-r.pos)
 		return 0
 	}
 	return int(n)
@@ -180,6 +188,16 @@ func (r *reader) flag(what string) bool {
 	}
 }
 
+// boolean reads a boolean immediate of a built-in.
+func (r *reader) boolean() bool {
+	start := r.at()
+	c := r.byte()
+	if c > 1 {
+		r.fail(start, "invalid boolean value", "found %#x", c)
+	}
+	return c == 1
+}
+
 // coreValType reads a core value type.
 func (r *reader) coreValType() wasm.ValType {
 	start := r.at()
@@ -195,10 +213,8 @@ func (r *reader) coreValType() wasm.ValType {
 	case 0x63, 0x64:
 		return wasm.Ref(r.heapType(), c == 0x63)
 	case 0x6e, 0x6d, 0x6c, 0x6b, 0x6a, 0x71, 0x72, 0x73, 0x74:
-		if r.err == nil {
-			r.err = &wasm.UnsupportedError{Feature: wasm.GC, Offset: start}
-			r.pos = len(r.b)
-		}
+		r.pos--
+		r.unsupported(wasm.GC)
 		return 0
 	default:
 		r.fail(start, "invalid value type", "found byte %#x", c)
@@ -219,8 +235,8 @@ func (r *reader) heapType() wasm.HeapType {
 		return wasm.HeapExn
 	default:
 		if r.err == nil {
-			r.err = &wasm.UnsupportedError{Feature: wasm.GC, Offset: start}
-			r.pos = len(r.b)
+			r.pos = start - r.base
+			r.unsupported(wasm.GC)
 		}
 		return 0
 	}

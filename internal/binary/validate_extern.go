@@ -338,12 +338,12 @@ func (s *scope) extern(name *ExternName, e *entity, what string, resources *reso
 
 // attributes checks what is written beside a name.
 func (s *scope) attributes(name *ExternName, n *externName, e *entity, offset int) error {
-	if name.Implements != "" || name.HasExternalID {
+	if name.HasImplements || name.HasExternalID {
 		if err := s.need(FeatureImplements, offset, "the `cm-implements` feature is not active"); err != nil {
 			return err
 		}
 	}
-	if name.Implements != "" {
+	if name.HasImplements {
 		if n.kind != nameLabel {
 			return invalid(offset, "name `%s` is not valid with `implements`", name.Name)
 		}
@@ -358,7 +358,7 @@ func (s *scope) attributes(name *ExternName, n *externName, e *entity, offset in
 			return invalid(offset, "name `%s` must be an interface", name.Implements)
 		}
 	}
-	if name.VersionSuffix != "" {
+	if name.HasVersionSuffix {
 		if err := s.need(FeatureCanonNames, offset, "the `cm-canon-names` feature is not active"); err != nil {
 			return err
 		}

@@ -73,6 +73,10 @@ func DecodeAt(input []byte, base int) (*Module, error) {
 		r.fail(len(input), "unexpected end", "in the version")
 		return nil, r.err
 	}
+	if bytes.Equal(input[4:8], []byte{0x0d, 0, 1, 0}) {
+		r.fail(4, "expected a version header for a module", "found a component")
+		return nil, r.err
+	}
 	if !bytes.Equal(input[4:8], preamble[4:]) {
 		r.fail(4, "unknown binary version", "%x is not that of a core module", input[4:8])
 		return nil, r.err

@@ -191,7 +191,7 @@ func TestDecodeRefuses(t *testing.T) {
 	}{
 		{"empty", nil, 0, "magic header not detected"},
 		{"version", []byte("\x00asm\x02\x00\x00\x00"), 4, "unknown binary version"},
-		{"component", []byte("\x00asm\x0d\x00\x01\x00"), 4, "unknown binary version"},
+		{"component", []byte("\x00asm\x0d\x00\x01\x00"), 4, "expected a version header for a module"},
 		{"section id", binaryModule(section(14)), 8, "malformed section id"},
 		{"order", binaryModule(section(3, 0), section(1, 0)), 11, "unexpected content after last section"},
 		{"section too long", binaryModule([]byte{1, 5, 0}), 10, "unexpected end"},
