@@ -6,12 +6,16 @@ import (
 	"github.com/ashlar-wasm/ashlar/component/abi"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/bind"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/p2"
+	"github.com/ashlar-wasm/ashlar/wasi/internal/p2http"
 )
 
 // AddTo offers all of WASI 0.2 to components: to a component.Linker. The System
 // must outlive what is linked to it.
 func (s *System) AddTo(r abi.Registry) error {
-	return p2.Imports(&s.grants).Define(bind.WithAliases(r))
+	imports := p2.Imports(&s.grants)
+	imports.HTTPTypes = p2http.Host{}
+	imports.OutgoingHandler = &s.client
+	return imports.Define(bind.WithAliases(r))
 }
 
 // Run calls the run function of a component instance that is a command. The

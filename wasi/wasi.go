@@ -12,10 +12,14 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/ashlar-wasm/ashlar/wasi/internal/grant"
+	"github.com/ashlar-wasm/ashlar/wasi/internal/p2http"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/sandbox"
 )
 
@@ -32,6 +36,8 @@ type Options struct {
 	Stdout, Stderr io.Writer
 	// Dirs are the directories that guests find open, at most MaxDirs.
 	Dirs []Dir
+	// HTTP is where guests may send requests to.
+	HTTP HTTP
 	// Clock tells the time; nil means the host's clock.
 	Clock Clock
 	// Location is the time zone that guests are told; nil means UTC.
@@ -51,6 +57,19 @@ type Dir struct {
 	ReadOnly bool   // whether nothing beneath can be changed
 }
 
+// HTTP grants outgoing requests.
+type HTTP struct {
+	// Allow lists where requests may go. Each is [http://|https://]HOST[:PORT],
+	// where HOST is a name, *.NAME for the names below it, an address, a range
+	// of addresses such as 10.0.0.0/8, or * for every host. Ranges match
+	// addresses in the request, not those that a name resolves to. No port
+	// means any.
+	Allow []string
+	// Transport sends the requests that are allowed; nil means one of the
+	// System's own, without proxies.
+	Transport http.RoundTripper
+}
+
 // Clock tells the time. It is safe for concurrent use.
 type Clock interface {
 	// Now is the time of day.
@@ -68,7 +87,9 @@ type ExitError = grant.Exit
 
 // System is what guests are granted, made ready. It is safe for concurrent use.
 type System struct {
-	grants grant.Set
+	grants    grant.Set
+	client    p2http.Client
+	transport *http.Transport // to be closed, or nil
 }
 
 // New opens what the options grant. The caller closes the System when no guest
@@ -106,6 +127,9 @@ func New(o Options) (*System, error) {
 		}
 		s.grants.Env = append(s.grants.Env, [2]string{k, v})
 	}
+	if err := s.allowHTTP(o.HTTP); err != nil {
+		return nil, err
+	}
 	if len(o.Dirs) > MaxDirs {
 		return nil, fmt.Errorf("%d directories granted, at most %d can be", len(o.Dirs), MaxDirs)
 	}
@@ -122,8 +146,35 @@ func New(o Options) (*System, error) {
 	return s, nil
 }
 
+// allowHTTP makes the client for outgoing requests.
+func (s *System) allowHTTP(o HTTP) error {
+	var rules []hostRule
+	for _, text := range o.Allow {
+		r, err := parseHostRule(text)
+		if err != nil {
+			return err
+		}
+		rules = append(rules, r)
+	}
+	if len(rules) == 0 {
+		return nil
+	}
+	s.client.Allow = func(_ string, u *url.URL) bool {
+		return slices.ContainsFunc(rules, func(r hostRule) bool { return r.allows(u) })
+	}
+	s.client.Transport = o.Transport
+	if o.Transport == nil {
+		s.transport = p2http.NewTransport()
+		s.client.Transport = s.transport
+	}
+	return nil
+}
+
 // Close releases what New opened.
 func (s *System) Close() error {
+	if s.transport != nil {
+		s.transport.CloseIdleConnections()
+	}
 	var errs []error
 	for _, d := range s.grants.Dirs {
 		errs = append(errs, d.Dir.Close())

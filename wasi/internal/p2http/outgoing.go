@@ -1,0 +1,270 @@
+package p2http
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+
+	"github.com/ashlar-wasm/ashlar/wasi/internal/bind"
+	"github.com/ashlar-wasm/ashlar/wasi/internal/p2"
+	"github.com/ashlar-wasm/ashlar/wasi/internal/stream"
+)
+
+// A sink takes the body of a message that is being sent.
+type sink interface {
+	Write(p []byte) (int, error)
+	// finish ends the body; the trailers may be nil.
+	finish(trailers http.Header)
+	// abort ends the message as one that is incomplete.
+	abort()
+}
+
+// outgoingBody is the resource wasi:http/types.outgoing-body. Until the message
+// is sent it has no sink, and holds as many bytes as a stream does.
+type outgoingBody struct {
+	out      *stream.Writer
+	expected *uint64 // the content-length, if there is one
+	tooLong  func(uint64) bind.HTTPErrorCode
+	written  uint64
+	taken    bool
+
+	connected chan struct{} // closed when sink is known
+	abandoned chan struct{} // closed when there will be none
+	once      sync.Once
+	sink      sink
+
+	trailers http.Header
+	complete bool
+}
+
+func newOutgoingBody(header *fields, tooLong func(uint64) bind.HTTPErrorCode) *outgoingBody {
+	b := &outgoingBody{
+		tooLong:   tooLong,
+		connected: make(chan struct{}),
+		abandoned: make(chan struct{}),
+	}
+	if n, ok := header.contentLength(); ok {
+		b.expected = &n
+	}
+	b.out = stream.NewWriter(writerFunc(b.push), false, b.end)
+	return b
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+var errAbandoned = errors.New("the message was never sent")
+
+func (b *outgoingBody) push(p []byte) (int, error) {
+	select {
+	case <-b.connected:
+		return b.sink.Write(p)
+	case <-b.abandoned:
+		return 0, errAbandoned
+	}
+}
+
+// connect says where the body goes. A body that nobody took is empty.
+func (b *outgoingBody) connect(s sink) {
+	b.once.Do(func() {
+		b.sink = s
+		close(b.connected)
+	})
+}
+
+// abandon says that it goes nowhere.
+func (b *outgoingBody) abandon() { b.once.Do(func() { close(b.abandoned) }) }
+
+// end is called once when the body is closed and everything is written.
+func (b *outgoingBody) end(failed bool) error {
+	// It may have been closed before the message was sent.
+	go func() {
+		select {
+		case <-b.connected:
+			if failed || !b.complete {
+				b.sink.abort()
+			} else {
+				b.sink.finish(b.trailers)
+			}
+		case <-b.abandoned:
+		}
+	}()
+	return nil
+}
+
+// counted is the output stream of a body: it holds the guest to the
+// content-length.
+type counted struct {
+	*stream.Writer
+	body *outgoingBody
+}
+
+func (c counted) Write(ctx context.Context, p []byte) error {
+	b := c.body
+	if b.expected != nil && b.written+uint64(len(p)) > *b.expected {
+		b.written += uint64(len(p))
+		return codedError{b.tooLong(b.written)}
+	}
+	if err := c.Writer.Write(ctx, p); err != nil {
+		return err
+	}
+	b.written += uint64(len(p))
+	return nil
+}
+
+func (b *outgoingBody) Write(context.Context) (bind.OutputStream, error) {
+	if b.taken {
+		return nil, failure
+	}
+	b.taken = true
+	return p2.NewOutput(counted{b.out, b}, nil), nil
+}
+
+// Drop of a body that was not finished leaves the message incomplete.
+func (b *outgoingBody) Drop(context.Context) error { return b.out.Close() }
+
+func (b *outgoingBody) finish(trailers *fields) error {
+	if b.expected != nil && b.written != *b.expected {
+		b.out.Close()
+		return b.tooLong(b.written)
+	}
+	if trailers != nil {
+		b.trailers = trailers.header()
+	}
+	b.complete = true
+	return b.out.Close()
+}
+
+// outgoingRequest is the resource wasi:http/types.outgoing-request.
+type outgoingRequest struct {
+	method    bind.Method
+	path      *string
+	scheme    bind.Scheme
+	authority *string
+	header    *fields
+	body      *outgoingBody
+}
+
+func (r *outgoingRequest) Body(context.Context) (bind.OutgoingBody, error) {
+	if r.body != nil {
+		return nil, failure
+	}
+	r.body = newOutgoingBody(r.header, func(n uint64) bind.HTTPErrorCode {
+		return bind.HTTPErrorCodeHTTPRequestBodySize{Value: &n}
+	})
+	return r.body, nil
+}
+
+func (r *outgoingRequest) Method(context.Context) (bind.Method, error) { return r.method, nil }
+
+func (r *outgoingRequest) SetMethod(_ context.Context, m bind.Method) error {
+	if !token(methodName(m)) {
+		return failure
+	}
+	r.method = m
+	return nil
+}
+
+func (r *outgoingRequest) PathWithQuery(context.Context) (*string, error) { return r.path, nil }
+
+func (r *outgoingRequest) SetPathWithQuery(_ context.Context, p *string) error {
+	if p != nil && !validPath(*p) {
+		return failure
+	}
+	r.path = p
+	return nil
+}
+
+func (r *outgoingRequest) Scheme(context.Context) (bind.Scheme, error) { return r.scheme, nil }
+
+func (r *outgoingRequest) SetScheme(_ context.Context, s bind.Scheme) error {
+	if o, ok := s.(bind.SchemeOther); ok && !validScheme(o.Value) {
+		return failure
+	}
+	r.scheme = s
+	return nil
+}
+
+func (r *outgoingRequest) Authority(context.Context) (*string, error) { return r.authority, nil }
+
+func (r *outgoingRequest) SetAuthority(_ context.Context, a *string) error {
+	if a != nil && !validAuthority(*a) {
+		return failure
+	}
+	r.authority = a
+	return nil
+}
+
+func (r *outgoingRequest) Headers(context.Context) (bind.Headers, error) { return r.header, nil }
+
+func (r *outgoingRequest) Drop(context.Context) error {
+	if r.body != nil {
+		r.body.abandon()
+	}
+	return nil
+}
+
+// outgoingResponse is the resource wasi:http/types.outgoing-response.
+type outgoingResponse struct {
+	status uint16
+	header *fields
+	body   *outgoingBody
+}
+
+func (r *outgoingResponse) StatusCode(context.Context) (uint16, error) { return r.status, nil }
+
+func (r *outgoingResponse) SetStatusCode(_ context.Context, code uint16) error {
+	if code < 100 || code > 999 {
+		return failure
+	}
+	r.status = code
+	return nil
+}
+
+func (r *outgoingResponse) Headers(context.Context) (bind.Headers, error) { return r.header, nil }
+
+func (r *outgoingResponse) Body(context.Context) (bind.OutgoingBody, error) {
+	if r.body != nil {
+		return nil, failure
+	}
+	r.body = newOutgoingBody(r.header, func(n uint64) bind.HTTPErrorCode {
+		return bind.HTTPErrorCodeHTTPResponseBodySize{Value: &n}
+	})
+	return r.body, nil
+}
+
+func (r *outgoingResponse) Drop(context.Context) error {
+	if r.body != nil {
+		r.body.abandon()
+	}
+	return nil
+}
+
+// requestOptions is the resource wasi:http/types.request-options; nil is no
+// limit.
+type requestOptions struct{ connect, firstByte, betweenBytes *uint64 }
+
+func (o *requestOptions) ConnectTimeout(context.Context) (*uint64, error)   { return o.connect, nil }
+func (o *requestOptions) FirstByteTimeout(context.Context) (*uint64, error) { return o.firstByte, nil }
+func (o *requestOptions) BetweenBytesTimeout(context.Context) (*uint64, error) {
+	return o.betweenBytes, nil
+}
+
+func (o *requestOptions) SetConnectTimeout(_ context.Context, d *uint64) error {
+	o.connect = d
+	return nil
+}
+
+func (o *requestOptions) SetFirstByteTimeout(_ context.Context, d *uint64) error {
+	o.firstByte = d
+	return nil
+}
+
+func (o *requestOptions) SetBetweenBytesTimeout(_ context.Context, d *uint64) error {
+	o.betweenBytes = d
+	return nil
+}
+
+func (o *requestOptions) Drop(context.Context) error { return nil }

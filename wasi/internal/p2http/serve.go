@@ -1,0 +1,224 @@
+package p2http
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/ashlar-wasm/ashlar/component/abi"
+	"github.com/ashlar-wasm/ashlar/wasi/internal/bind"
+)
+
+// Instance is an instance of a component that handles requests.
+type Instance interface {
+	abi.Exporter
+	Close(ctx context.Context) error
+}
+
+// ErrNoResponse is a guest that returned without a response.
+var ErrNoResponse = errors.New("the guest returned without setting a response")
+
+// ErrIncomplete is a guest that did not finish the body of its response.
+var ErrIncomplete = errors.New("the guest did not finish the body of its response")
+
+// ResponseError is an error that a guest gave in place of a response.
+type ResponseError struct{ Code fmt.Stringer }
+
+func (e *ResponseError) Error() string {
+	return "the guest responded with the error " + e.Code.String()
+}
+
+type codeText struct{ error }
+
+func (c codeText) String() string { return c.Error() }
+
+// Outcome is what became of a response.
+type Outcome int
+
+// The outcomes.
+const (
+	NotBegun Outcome = iota // nothing was sent
+	Broken                  // a part was sent: the connection must be broken off
+	Whole
+)
+
+// Serve has an instance handle one request and closes the instance. There may
+// be an error with every outcome.
+func Serve(w http.ResponseWriter, r *http.Request, instance Instance) (Outcome, error) {
+	ctx := r.Context()
+	rc := http.NewResponseController(w)
+	s := &responseSink{w: w, rc: rc, done: make(chan struct{}), head: r.Method == http.MethodHead}
+	in := newIncomingRequest(r)
+	out := &outparam{response: s, request: r, body: in.body}
+	handler, err := bind.LookupIncomingHandler(instance)
+	if err == nil {
+		err = handler.Handle(ctx, in, out)
+	}
+	// A body that the guest left unfinished is aborted by this.
+	err = errors.Join(err, instance.Close(ctx))
+	switch {
+	case out.refused != nil:
+		return NotBegun, errors.Join(err, &ResponseError{codeText{out.refused}})
+	case !out.set && err == nil:
+		return NotBegun, ErrNoResponse
+	case !out.set:
+		return NotBegun, err
+	}
+	select {
+	case <-s.done:
+	case <-ctx.Done():
+		// A write that is under way may wait for a client that does not read.
+		_ = rc.SetWriteDeadline(time.Unix(1, 0))
+		s.abort()
+		err = errors.Join(err, context.Cause(ctx))
+	}
+	if s.broken {
+		return Broken, errors.Join(err, ErrIncomplete)
+	}
+	if out.duplex && !out.drain() {
+		return Broken, err
+	}
+	return Whole, err
+}
+
+// What of a request's body is read after its response, as net/http has it.
+const (
+	maxDrain     = 256 << 10
+	drainTimeout = time.Second
+)
+
+// drain reads what the guest left of the request, and reports whether that was
+// all: else the connection can't be used again. In full duplex net/http must
+// not meet the end of the body after the handler, and a read that is under way
+// must not outlast it.
+func (p *outparam) drain() bool {
+	if p.body.ended.Load() {
+		return true
+	}
+	_ = p.response.rc.SetReadDeadline(time.Now().Add(drainTimeout))
+	_, _ = io.CopyN(io.Discard, p.body.source, maxDrain)
+	return p.body.ended.Load()
+}
+
+// outparam is the resource wasi:http/types.response-outparam.
+type outparam struct {
+	response *responseSink
+	request  *http.Request
+	body     *incomingBody // of the request
+	duplex   bool
+	set      bool
+	refused  bind.HTTPErrorCode
+}
+
+func (p *outparam) Drop(context.Context) error { return nil }
+
+func (p *outparam) refuse(code bind.HTTPErrorCode) {
+	p.refused, p.set = code, true
+}
+
+// respond sends the headers and connects the body.
+func (p *outparam) respond(r *outgoingResponse) {
+	p.set = true
+	if r.status < 200 {
+		p.refused = bind.HTTPErrorCodeHTTPProtocolError{}
+		r.Drop(context.Background())
+		return
+	}
+	h := p.response.w.Header()
+	for name, values := range r.header.header() {
+		h[name] = values
+	}
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // net/http would guess one
+	}
+	if p.request.ProtoMajor == 1 && p.request.Body != http.NoBody && !p.body.ended.Load() {
+		// Let the guest read on while it writes; net/http would read the rest
+		// now, and wait for it.
+		p.duplex = p.response.rc.EnableFullDuplex() == nil
+	}
+	p.response.w.WriteHeader(int(r.status))
+	if r.body == nil {
+		p.response.finish(nil)
+		return
+	}
+	r.body.connect(p.response)
+}
+
+// SendInformational sends a 1xx response before the final one.
+func (p *outparam) SendInformational(_ context.Context, status uint16, headers bind.Headers) error {
+	if status < 100 || status > 199 || status == http.StatusSwitchingProtocols {
+		return bind.HTTPErrorCodeHTTPProtocolError{}
+	}
+	h := p.response.w.Header()
+	for name, values := range headers.(*fields).header() {
+		h[name] = values
+	}
+	p.response.w.WriteHeader(int(status))
+	clear(h)
+	return nil
+}
+
+// flushDelay is how long bytes may stay in the server's buffer, so that a short
+// response leaves in one piece.
+const flushDelay = 2 * time.Millisecond
+
+// responseSink writes a body to a ResponseWriter, from any goroutine.
+type responseSink struct {
+	w    http.ResponseWriter
+	rc   *http.ResponseController
+	done chan struct{}
+	head bool // nothing is written, whatever the guest says
+
+	mu     sync.Mutex
+	ended  bool
+	broken bool // not changed once done is closed
+	timer  *time.Timer
+}
+
+func (s *responseSink) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return 0, errAbandoned
+	}
+	n, err := s.w.Write(p)
+	if errors.Is(err, http.ErrBodyNotAllowed) {
+		return len(p), nil // 204 and 304 have none
+	}
+	if err == nil && s.timer == nil {
+		s.timer = time.AfterFunc(flushDelay, s.flush)
+	}
+	return n, err
+}
+
+func (s *responseSink) flush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.timer = nil
+	if !s.ended {
+		_ = s.rc.Flush() // an error shows in the next write
+	}
+}
+
+func (s *responseSink) end(broken bool, trailers http.Header) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return
+	}
+	s.ended, s.broken = true, broken && !s.head
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	for name, values := range trailers {
+		s.w.Header()[http.TrailerPrefix+name] = values
+	}
+	close(s.done)
+}
+
+func (s *responseSink) finish(trailers http.Header) { s.end(false, trailers) }
+func (s *responseSink) abort()                      { s.end(true, nil) }
