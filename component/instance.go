@@ -135,10 +135,14 @@ func (i *Instance) step(n int) error {
 		}
 		return i.core[k]
 	}
+	// A start function runs inside its component instance, which can't be
+	// entered meanwhile.
+	i.enter(st.instance, -1)
 	inst, err := p.component.engine.core.Instantiate(i.cc, code, imports, i.mems)
 	if err != nil {
 		return err
 	}
+	i.leave(st.instance, -1)
 	i.core[n] = inst
 	i.current = 0
 	return nil
