@@ -91,17 +91,18 @@ const (
 	drainTimeout = time.Second
 )
 
-// drain reads what the guest left of the request, and reports whether that was
-// all: else the connection can't be used again. In full duplex net/http must
-// not meet the end of the body after the handler, and a read that is under way
-// must not outlast it.
+// drain reads some of what the guest left of the request, and reports whether
+// the connection is in order then: it is to be closed anyway, or all was read.
+// In full duplex net/http must not meet the end of the body after the handler,
+// and a read that is under way must not outlast it.
 func (p *outparam) drain() bool {
 	if p.body.ended.Load() {
 		return true
 	}
+	_ = p.response.rc.Flush() // a client may wait for it before it sends more
 	_ = p.response.rc.SetReadDeadline(time.Now().Add(drainTimeout))
 	_, _ = io.CopyN(io.Discard, p.body.source, maxDrain)
-	return p.body.ended.Load()
+	return p.closing || p.body.ended.Load()
 }
 
 // outparam is the resource wasi:http/types.response-outparam.
@@ -110,6 +111,7 @@ type outparam struct {
 	request  *http.Request
 	body     *incomingBody // of the request
 	duplex   bool
+	closing  bool // the client was told that the connection ends
 	set      bool
 	refused  bind.HTTPErrorCode
 }
@@ -139,6 +141,10 @@ func (p *outparam) respond(r *outgoingResponse) {
 		// Let the guest read on while it writes; net/http would read the rest
 		// now, and wait for it.
 		p.duplex = p.response.rc.EnableFullDuplex() == nil
+		if n := p.request.ContentLength; n < 0 || n > maxDrain {
+			p.closing = true
+			h["Connection"] = []string{"close"}
+		}
 	}
 	p.response.w.WriteHeader(int(r.status))
 	if r.body == nil {
