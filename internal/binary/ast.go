@@ -118,6 +118,8 @@ type CoreType struct {
 	Offset int
 	Func   *wasm.FuncType // or
 	Module *ModuleType
+	// Open tells that Func is declared as a type that is not final.
+	Open bool
 }
 
 // ModuleType is the type of a core module. Its declarators have an index space

@@ -154,7 +154,7 @@ func (s *decoder) sectionBody(c *Component, id byte, at int) {
 	case 2:
 		each("core instance", func() Def { return s.coreInstance() })
 	case 3:
-		each("core type", func() Def { return s.coreType() })
+		each("core type", func() Def { return s.coreType(false) })
 	case 4:
 		if n := s.component(at); n != nil {
 			c.Defs = append(c.Defs, n)

@@ -6,17 +6,34 @@ import (
 	"github.com/ashlar-wasm/ashlar/internal/wasm"
 )
 
-func (d *decoder) coreType() *CoreType {
+// coreType reads a core type; in a module type it cannot be a module type.
+func (d *decoder) coreType(inModule bool) *CoreType {
 	t := &CoreType{Offset: d.at()}
-	switch c := d.byte(); c {
-	case 0x60:
+	switch c := d.byte(); {
+	case c == 0x60:
 		t.Func = d.coreFuncType()
-	case 0x50:
+	case c == 0x50 && !inModule:
 		t.Module = d.moduleType()
-	case 0x00, 0x4e, 0x4f, 0x5e, 0x5f:
+	case c == 0x00 && !inModule: // sets a sub type apart from a module type
+		at := d.at()
+		if c := d.byte(); c != 0x50 {
+			d.fail(at, fmt.Sprintf("invalid leading byte (0x%x) for non-final sub type", c), "expected 0x50")
+		}
+		fallthrough
+	case c == 0x50 || c == 0x4f:
+		t.Open = c != 0x4f
+		if supers := vec(&d.reader, "supertype", d.u32); len(supers) > 0 || d.peek() == 0x5e || d.peek() == 0x5f {
+			d.unsupported(wasm.GC)
+		}
+		at := d.at()
+		if c := d.byte(); c != 0x60 {
+			d.fail(at, fmt.Sprintf("invalid leading byte (0x%x) for core type", c), "")
+		}
+		t.Func = d.coreFuncType()
+	case c == 0x4e || c == 0x5e || c == 0x5f:
 		d.pos--
 		d.unsupported(wasm.GC)
-	case 0x65:
+	case c == 0x65:
 		d.pos--
 		d.unsupported(wasm.SharedEverything)
 	default:
@@ -36,10 +53,7 @@ func (d *decoder) moduleType() *ModuleType {
 		case 0x00:
 			m.Import = &wasm.Import{Offset: d.at(), Module: d.name(), Name: d.name(), Extern: d.coreExtern()}
 		case 0x01:
-			if d.peek() == 0x50 { // a sub type here
-				d.unsupported(wasm.GC)
-			}
-			m.Type = d.coreType()
+			m.Type = d.coreType(true)
 		case 0x02:
 			a := &Alias{Offset: d.at(), Kind: AliasOuter, Sort: SortCoreType}
 			if k := d.byte(); k != 0x10 {
@@ -185,7 +199,7 @@ func (d *decoder) decl(component bool) Def {
 	at := d.at()
 	switch c := d.byte(); {
 	case c == 0x00:
-		return d.coreType()
+		return d.coreType(false)
 	case c == 0x01:
 		return d.typeDef()
 	case c == 0x02:

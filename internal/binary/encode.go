@@ -129,7 +129,7 @@ func (e *encoder) def(d Def) {
 	case *CoreInstance:
 		e.coreInstance(d)
 	case *CoreType:
-		e.coreType(d)
+		e.coreType(d, false)
 	case *Component:
 		e.component(d)
 	case *Instance:

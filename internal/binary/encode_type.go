@@ -128,8 +128,14 @@ func (e *encoder) decl(d Def) {
 	e.def(d)
 }
 
-func (e *encoder) coreType(t *CoreType) {
+func (e *encoder) coreType(t *CoreType, inModule bool) {
 	if t.Func != nil {
+		if t.Open && !inModule {
+			e.WriteByte(0x00)
+		}
+		if t.Open {
+			e.Write([]byte{0x50, 0x00})
+		}
 		e.WriteByte(0x60)
 		encodeVec(e, t.Func.Params, func(v *wasm.ValType) { e.coreValType(*v) })
 		encodeVec(e, t.Func.Results, func(v *wasm.ValType) { e.coreValType(*v) })
@@ -145,7 +151,7 @@ func (e *encoder) coreType(t *CoreType) {
 			e.coreExtern(&d.Import.Extern)
 		case d.Type != nil:
 			e.WriteByte(0x01)
-			e.coreType(d.Type)
+			e.coreType(d.Type, true)
 		case d.Alias != nil:
 			e.Write([]byte{0x02, 0x10, 0x01})
 			e.u32(d.Alias.Count)

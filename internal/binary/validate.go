@@ -74,6 +74,10 @@ const (
 	maxInstances  = 1000
 )
 
+// maxWork bounds the time and memory of validation beyond what the size of the input
+// bounds: a few seconds.
+const maxWork = 20_000_000
+
 // validator is what the scopes of one component have in common.
 type validator struct {
 	on      Features
@@ -84,6 +88,9 @@ type validator struct {
 	coreFuncs map[string]*coreFunc
 	coreIDs   map[*coreFunc]uint32
 	known     map[[2]anyType]bool
+	// work counts steps that do not show in the size of the component, such as walks
+	// through types that are used many times.
+	work int
 }
 
 // need fails with the message if a feature is off.
@@ -94,7 +101,7 @@ func (v *validator) need(f Features, offset int, format string, args ...any) err
 	return nil
 }
 
-func (v *validator) subtype(offset int) subtype { return subtype{offset: offset, known: v.known} }
+func (v *validator) subtype(offset int) subtype { return subtype{offset: offset, validator: v} }
 
 type scopeKind uint8
 
@@ -161,12 +168,22 @@ func (v *validator) newScope(kind scopeKind, parent *scope) *scope {
 // component checks a component and returns its type.
 func (v *validator) component(c *Component, parent *scope) (*componentType, error) {
 	s := v.newScope(inComponent, parent)
-	for _, def := range c.Defs {
-		if err := s.define(def); err != nil {
-			return nil, err
-		}
+	if err := s.defineAll(c.Defs); err != nil {
+		return nil, err
 	}
 	return s.finish(c.Offset + c.Size)
+}
+
+func (s *scope) defineAll(defs []Def) error {
+	for _, def := range defs {
+		if err := s.define(def); err != nil {
+			return err
+		}
+		if s.work > maxWork {
+			return invalid(def.At(), "component is too complex to validate")
+		}
+	}
+	return nil
 }
 
 // define checks a definition or declarator and adds it to its index space.
@@ -239,14 +256,15 @@ func (s *scope) coreModule(d *CoreModule) error {
 // moduleTypeOf returns the type of a validated module.
 func (s *scope) moduleTypeOf(m *wasm.Module) (*moduleType, error) {
 	types := s.internTypes(m.Types)
+	space := typeSpace(func(i uint32) (*coreFunc, bool) { return types[i], true })
 	t := &moduleType{measure: leaf}
 	item := func(x wasm.Extern) coreItem {
 		i := coreItem{kind: x.Kind, table: x.Table, memory: x.Memory, global: x.Global}
 		if x.Kind == wasm.KindFunc || x.Kind == wasm.KindTag {
 			i.fn = types[x.Type]
 		}
-		i.table.Elem = s.internVal(i.table.Elem, types)
-		i.global.Val = s.internVal(i.global.Val, types)
+		i.table.Elem = s.internVal(i.table.Elem, space)
+		i.global.Val = s.internVal(i.global.Val, space)
 		return i
 	}
 	for i := range m.Imports {
@@ -255,21 +273,21 @@ func (s *scope) moduleTypeOf(m *wasm.Module) (*moduleType, error) {
 			return nil, invalid(im.Offset, "duplicate import name `%s:%s` is not allowed in components", im.Module, im.Name)
 		}
 	}
-	space := m.Space()
+	indices := m.Space()
 	for i := range m.Exports {
 		e := &m.Exports[i]
 		x := wasm.Extern{Kind: e.Kind}
 		switch e.Kind {
 		case wasm.KindFunc:
-			x.Type = space.Funcs[e.Index]
+			x.Type = indices.Funcs[e.Index]
 		case wasm.KindTable:
-			x.Table = space.Tables[e.Index]
+			x.Table = indices.Tables[e.Index]
 		case wasm.KindMemory:
-			x.Memory = space.Memories[e.Index]
+			x.Memory = indices.Memories[e.Index]
 		case wasm.KindGlobal:
-			x.Global = space.Globals[e.Index]
+			x.Global = indices.Globals[e.Index]
 		case wasm.KindTag:
-			x.Type = space.Tags[e.Index]
+			x.Type = indices.Tags[e.Index]
 		}
 		t.exports.add(coreName{name: e.Name}, item(x))
 	}
@@ -284,16 +302,26 @@ func (s *scope) moduleTypeOf(m *wasm.Module) (*moduleType, error) {
 // identical.
 func (s *scope) internTypes(types []wasm.FuncType) []*coreFunc {
 	interned := make([]*coreFunc, 0, len(types))
+	space := typeSpace(func(i uint32) (*coreFunc, bool) {
+		if int(i) < len(interned) {
+			return interned[i], true
+		}
+		return nil, false
+	})
 	for i := range types {
-		interned = append(interned, s.intern(types[i].Params, types[i].Results, interned))
+		interned = append(interned, s.intern(types[i].Params, types[i].Results, false, space))
 	}
 	return interned
 }
 
+// typeSpace is an index space of core types. It returns no function for an index of a
+// module type, and false for one that is out of bounds.
+type typeSpace func(index uint32) (*coreFunc, bool)
+
 // selfReference stands for a reference of a type to itself.
 const selfReference = wasm.HeapType(1<<29 - 1)
 
-func (s *scope) internVal(t wasm.ValType, types []*coreFunc) wasm.ValType {
+func (s *scope) internVal(t wasm.ValType, space typeSpace) wasm.ValType {
 	if !t.IsRef() {
 		return t
 	}
@@ -301,22 +329,23 @@ func (s *scope) internVal(t wasm.ValType, types []*coreFunc) wasm.ValType {
 	if !concrete {
 		return t
 	}
-	if int(index) >= len(types) {
+	f, ok := space(index)
+	if !ok {
 		return wasm.Ref(selfReference, t.Nullable())
 	}
-	return wasm.Ref(wasm.HeapType(s.coreIDs[types[index]]), t.Nullable())
+	return wasm.Ref(wasm.HeapType(s.coreIDs[f]), t.Nullable())
 }
 
-// intern returns the type; indices in params and results are those of types.
-func (s *scope) intern(params, results []wasm.ValType, types []*coreFunc) *coreFunc {
-	f := &coreFunc{params: make([]wasm.ValType, len(params)), results: make([]wasm.ValType, len(results))}
+// intern returns the type; indices in params and results are those of the space.
+func (s *scope) intern(params, results []wasm.ValType, open bool, space typeSpace) *coreFunc {
+	f := &coreFunc{open: open, params: make([]wasm.ValType, len(params)), results: make([]wasm.ValType, len(results))}
 	for i, t := range params {
-		f.params[i] = s.internVal(t, types)
+		f.params[i] = s.internVal(t, space)
 	}
 	for i, t := range results {
-		f.results[i] = s.internVal(t, types)
+		f.results[i] = s.internVal(t, space)
 	}
-	key := fmt.Sprint(f.params, f.results)
+	key := fmt.Sprint(f.params, f.results, open)
 	if known, ok := s.validator.coreFuncs[key]; ok {
 		return known
 	}
@@ -331,14 +360,14 @@ func (s *scope) finish(offset int) (*componentType, error) {
 	t := &componentType{
 		imports: s.imports, exports: s.exports, imported: s.importedResources, explicit: s.explicit, measure: s.measure,
 	}
-	free := newFreeResources()
+	free := s.newFreeResources()
 	free.items(&t.imports)
 	for _, r := range s.definedResources {
 		if free.found[r] {
 			return nil, invalid(offset, "local resource type found in imports")
 		}
 	}
-	free = newFreeResources()
+	free = s.newFreeResources()
 	free.items(&t.exports)
 	for _, r := range s.definedResources {
 		if !free.found[r] {

@@ -226,7 +226,7 @@ func (o *canonOpts) flatten(t *funcType, lift bool, offset int) (params, results
 
 // addCore adds a core function of the type.
 func (s *scope) addCore(params, results []wasm.ValType) {
-	s.coreFuncs = append(s.coreFuncs, s.intern(params, results, nil))
+	s.coreFuncs = append(s.coreFuncs, s.intern(params, results, false, nil))
 }
 
 // canon checks a canonical definition.

@@ -16,7 +16,7 @@ func (s *scope) coreType(d *CoreType) error {
 		s.coreTypes = append(s.coreTypes, coreType{module: t})
 		return nil
 	}
-	t, err := s.coreFuncType(d.Func, s.coreTypes, d.Offset)
+	t, err := s.coreFuncType(d, s.coreTypes, d.Offset)
 	if err != nil {
 		return err
 	}
@@ -25,34 +25,45 @@ func (s *scope) coreType(d *CoreType) error {
 }
 
 // coreFuncType checks a function type whose indices are those of a space of core types.
-func (s *scope) coreFuncType(t *wasm.FuncType, space []coreType, offset int) (*coreFunc, error) {
-	types := make([]*coreFunc, len(space))
-	for i := range space {
-		types[i] = space[i].fn
-	}
+func (s *scope) coreFuncType(d *CoreType, space []coreType, offset int) (*coreFunc, error) {
+	t := d.Func
+	types := spaceOf(space)
 	for _, list := range [2][]wasm.ValType{t.Params, t.Results} {
 		for _, p := range list {
-			if err := s.coreValType(p, types, true, offset); err != nil {
+			if err := s.coreValType(p, types, uint32(len(space)), offset); err != nil {
 				return nil, err
 			}
 		}
 	}
-	return s.intern(t.Params, t.Results, types), nil
+	return s.intern(t.Params, t.Results, d.Open, types), nil
 }
 
-// coreValType checks that a type exists. A function type may name itself, the next one.
-func (s *scope) coreValType(t wasm.ValType, types []*coreFunc, self bool, offset int) error {
+func spaceOf(types []coreType) typeSpace {
+	return func(i uint32) (*coreFunc, bool) {
+		if int64(i) < int64(len(types)) {
+			return types[i].fn, true
+		}
+		return nil, false
+	}
+}
+
+// noSelf is the index of no type.
+const noSelf = 1<<32 - 1
+
+// coreValType checks that a type exists. A function type may name itself.
+func (s *scope) coreValType(t wasm.ValType, space typeSpace, self uint32, offset int) error {
 	if !t.IsRef() {
 		return nil
 	}
 	index, concrete := t.Heap().TypeIndex()
-	if !concrete || self && int64(index) == int64(len(types)) {
+	if !concrete || index == self {
 		return nil
 	}
-	if int64(index) >= int64(len(types)) {
+	f, ok := space(index)
+	if !ok {
 		return invalid(offset, "unknown type %d: type index out of bounds", index)
 	}
-	if types[index] == nil {
+	if f == nil {
 		return invalid(offset, "type index %d is a module type, not a sub type", index)
 	}
 	return nil
@@ -69,7 +80,7 @@ func (s *scope) moduleType(d *ModuleType, offset int) (*moduleType, error) {
 			if decl.Type.Module != nil {
 				return nil, invalid(decl.Offset, "a module type cannot define module types")
 			}
-			f, err := s.coreFuncType(decl.Type.Func, space, decl.Offset)
+			f, err := s.coreFuncType(decl.Type, space, decl.Offset)
 			if err != nil {
 				return nil, err
 			}
@@ -117,20 +128,17 @@ func (s *scope) moduleType(d *ModuleType, offset int) (*moduleType, error) {
 
 // coreExtern checks the type of an import or export of a module type.
 func (s *scope) coreExtern(x *wasm.Extern, space []coreType, offset int) (coreItem, error) {
-	types := make([]*coreFunc, len(space))
-	for i := range space {
-		types[i] = space[i].fn
-	}
+	types := spaceOf(space)
 	item := coreItem{kind: x.Kind, table: x.Table, memory: x.Memory, global: x.Global}
 	switch x.Kind {
 	case wasm.KindFunc, wasm.KindTag:
-		f, err := at(types, x.Type, "type", offset)
+		t, err := at(space, x.Type, "type", offset)
 		if err != nil {
 			return item, err
 		}
-		item.fn = f
+		item.fn = t.fn
 	case wasm.KindTable:
-		if err := s.coreValType(x.Table.Elem, types, false, offset); err != nil {
+		if err := s.coreValType(x.Table.Elem, types, noSelf, offset); err != nil {
 			return item, err
 		}
 		if !x.Table.Elem.IsRef() {
@@ -138,7 +146,7 @@ func (s *scope) coreExtern(x *wasm.Extern, space []coreType, offset int) (coreIt
 		}
 		item.table.Elem = s.internVal(x.Table.Elem, types)
 	case wasm.KindGlobal:
-		if err := s.coreValType(x.Global.Val, types, false, offset); err != nil {
+		if err := s.coreValType(x.Global.Val, types, noSelf, offset); err != nil {
 			return item, err
 		}
 		item.global.Val = s.internVal(x.Global.Val, types)

@@ -57,10 +57,8 @@ func (s *scope) resourceType(d *ResourceType, offset int) (anyType, error) {
 
 func (s *scope) componentType(d *ComponentType, offset int) (anyType, error) {
 	inner := s.newScope(inComponentType, s)
-	for _, decl := range d.Decls {
-		if err := inner.define(decl); err != nil {
-			return nil, err
-		}
+	if err := inner.defineAll(d.Decls); err != nil {
+		return nil, err
 	}
 	t, err := inner.finish(offset)
 	if err != nil {
@@ -71,10 +69,8 @@ func (s *scope) componentType(d *ComponentType, offset int) (anyType, error) {
 
 func (s *scope) instanceType(d *InstanceType) (anyType, error) {
 	inner := s.newScope(inInstanceType, s)
-	for _, decl := range d.Decls {
-		if err := inner.define(decl); err != nil {
-			return nil, err
-		}
+	if err := inner.defineAll(d.Decls); err != nil {
+		return nil, err
 	}
 	return &instanceType{
 		exports: inner.exports, defined: inner.definedResources, explicit: inner.explicit, measure: inner.measure,

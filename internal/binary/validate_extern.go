@@ -195,7 +195,7 @@ func (s *scope) importInstance(t *instanceType) *instanceType {
 	if len(t.defined) == 0 {
 		return t
 	}
-	m := &substitution{resources: map[*resource]*resource{}}
+	m := s.substitution()
 	for _, old := range t.defined {
 		fresh := &resource{}
 		m.resources[old] = fresh
@@ -209,7 +209,7 @@ func (s *scope) importInstance(t *instanceType) *instanceType {
 // resources that it defines become resources that the enclosing type defines.
 func (s *scope) exportInstance(t *instanceType) *instanceType {
 	if len(t.defined) > 0 {
-		m := &substitution{resources: map[*resource]*resource{}}
+		m := s.substitution()
 		for _, old := range t.defined {
 			fresh := &resource{}
 			m.resources[old] = fresh
@@ -245,7 +245,7 @@ func (s *scope) named(e *entity, export bool) bool {
 	}
 	switch {
 	case e.created != nil:
-		if !partsNamed(e.referenced, set) {
+		if !s.partsNamed(e.referenced, set) {
 			return false
 		}
 		s.exportedTypes[e.created] = true
@@ -259,39 +259,40 @@ func (s *scope) named(e *entity, export bool) bool {
 			}
 		}
 	case e.fn != nil:
-		return partsNamed(e.fn, set)
+		return s.partsNamed(e.fn, set)
 	}
 	return true
 }
 
 // partsNamed tells whether the types that t consists of have names.
-func partsNamed(t anyType, set map[anyType]bool) bool {
+func (v *validator) partsNamed(t anyType, set map[anyType]bool) bool {
+	v.work++
 	switch t := t.(type) {
 	case *definedType:
 		if t.shape == shapeOwn || t.shape == shapeBorrow {
 			return set[t.resource]
 		}
 		for _, p := range t.parts {
-			if p != nil && !valueNamed(*p, set) {
+			if p != nil && !v.valueNamed(*p, set) {
 				return false
 			}
 		}
 	case *funcType:
 		for _, p := range t.params {
-			if !valueNamed(p, set) {
+			if !v.valueNamed(p, set) {
 				return false
 			}
 		}
-		return t.result == nil || valueNamed(*t.result, set)
+		return t.result == nil || v.valueNamed(*t.result, set)
 	case *instanceType:
 		for i := range t.exports.entities {
 			e := &t.exports.entities[i]
 			switch {
-			case e.fn != nil && !partsNamed(e.fn, set):
+			case e.fn != nil && !v.partsNamed(e.fn, set):
 				return false
-			case e.created != nil && !partsNamed(e.created, set):
+			case e.created != nil && !v.partsNamed(e.created, set):
 				return false
-			case e.instance != nil && !partsNamed(e.instance, set):
+			case e.instance != nil && !v.partsNamed(e.instance, set):
 				return false
 			}
 		}
@@ -300,7 +301,7 @@ func partsNamed(t anyType, set map[anyType]bool) bool {
 }
 
 // valueNamed tells whether t has a name, or needs none and its parts have.
-func valueNamed(t valType, set map[anyType]bool) bool {
+func (v *validator) valueNamed(t valType, set map[anyType]bool) bool {
 	if t.def == nil {
 		return true
 	}
@@ -308,7 +309,7 @@ func valueNamed(t valType, set map[anyType]bool) bool {
 	case shapeRecord, shapeVariant, shapeFlags, shapeEnum:
 		return set[t.def]
 	}
-	return partsNamed(t.def, set)
+	return v.partsNamed(t.def, set)
 }
 
 // extern checks the name of an import or export and adds the item.

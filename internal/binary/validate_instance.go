@@ -163,7 +163,7 @@ func (s *scope) aliasOuter(a *Alias) error {
 			return err
 		}
 		if s.crossesComponent(from) {
-			free := newFreeResources()
+			free := s.newFreeResources()
 			free.any(t)
 			if len(free.found) > 0 {
 				return invalid(a.Offset, "cannot alias outer type which transitively refers to resources not defined in the current component")

@@ -3,15 +3,21 @@ package binary
 // substitution replaces resources in types. Types in which nothing is replaced stay the
 // same, in identity too.
 type substitution struct {
+	*validator
 	resources map[*resource]*resource
 	// types has what became of types that were met, and names to take over.
 	types map[anyType]anyType
+}
+
+func (v *validator) substitution() *substitution {
+	return &substitution{validator: v, resources: map[*resource]*resource{}}
 }
 
 func (m *substitution) any(t anyType) anyType {
 	if to, ok := m.types[t]; ok {
 		return to
 	}
+	m.work++
 	to := t
 	switch t := t.(type) {
 	case resourceRef:
@@ -102,6 +108,7 @@ func (m *substitution) function(t *funcType) *funcType {
 func (m *substitution) items(l items) (items, bool) {
 	to := items{names: l.names, index: l.index, entities: make([]entity, len(l.entities))}
 	changed := false
+	m.work += len(l.entities)
 	for i := range l.entities {
 		to.entities[i] = m.entity(l.entities[i])
 		changed = changed || to.entities[i] != l.entities[i]
@@ -188,12 +195,13 @@ func (m *substitution) entity(e entity) entity {
 
 // freeResources are resources that types refer to without defining them.
 type freeResources struct {
+	*validator
 	found map[*resource]bool
 	seen  map[anyType]bool
 }
 
-func newFreeResources() *freeResources {
-	return &freeResources{found: map[*resource]bool{}, seen: map[anyType]bool{}}
+func (v *validator) newFreeResources() *freeResources {
+	return &freeResources{validator: v, found: map[*resource]bool{}, seen: map[anyType]bool{}}
 }
 
 func (f *freeResources) any(t anyType) {
@@ -201,6 +209,7 @@ func (f *freeResources) any(t anyType) {
 		return
 	}
 	f.seen[t] = true
+	f.work++
 	switch t := t.(type) {
 	case resourceRef:
 		f.found[t.resource] = true
@@ -217,14 +226,14 @@ func (f *freeResources) any(t anyType) {
 		}
 		f.value(t.result)
 	case *instanceType:
-		inner := newFreeResources()
+		inner := f.newFreeResources()
 		inner.items(&t.exports)
 		for _, r := range t.defined {
 			delete(inner.found, r)
 		}
 		f.add(inner)
 	case *componentType:
-		inner := newFreeResources()
+		inner := f.newFreeResources()
 		inner.items(&t.imports)
 		inner.items(&t.exports)
 		for _, l := range t.imported {

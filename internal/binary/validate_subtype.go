@@ -26,9 +26,8 @@ func within(err error, format string, args ...any) error {
 // subtype checks whether one type can stand for another (Explainer.md, "Type Checking").
 // Errors are at offset.
 type subtype struct {
+	*validator
 	offset int
-	// known has pairs of types that were found to match.
-	known map[[2]anyType]bool
 }
 
 func (s subtype) fail(format string, args ...any) error { return invalid(s.offset, format, args...) }
@@ -107,6 +106,7 @@ func (s subtype) instance(a, b *instanceType) error {
 			return s.fail("missing expected export `%s`", name)
 		}
 	}
+	s.work += len(b.exports.names)
 	for i, name := range b.exports.names {
 		have, _ := a.exports.get(name)
 		if err := s.entity(have, &b.exports.entities[i]); err != nil {
@@ -205,6 +205,7 @@ func (s subtype) defined(a, b *definedType) error {
 		}
 		return nil
 	}
+	s.work += len(a.parts)
 	for i := range a.parts {
 		if err := s.part(a, b, i); err != nil {
 			return err
@@ -262,7 +263,8 @@ func (s subtype) part(a, b *definedType, i int) error {
 // substitution that turns the resources of that type into those that are given. located
 // are the resources that the items introduce.
 func (s subtype) open(given map[string]*entity, wanted *items, located []locatedResource, what string) (*substitution, error) {
-	m := &substitution{resources: map[*resource]*resource{}}
+	m := s.substitution()
+	s.work += len(wanted.names)
 	for _, l := range located {
 		want := &wanted.entities[l.path[0]]
 		have := given[wanted.names[l.path[0]]]

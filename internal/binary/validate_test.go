@@ -290,6 +290,20 @@ func TestValidateDeepTypes(t *testing.T) {
 	if err := Validate(define(t, defs...)); err == nil || !strings.Contains(err.Error(), "effective type size exceeds") {
 		t.Errorf("error is %v", err)
 	}
+	// Tuples need no name, so that what they consist of is looked at for each use.
+	defs = []Def{typ(&Tuple{Types: []ValType{prim(U8)}})}
+	for i := range uint32(18) {
+		defs = append(defs, typ(&Tuple{Types: []ValType{index(i), index(i)}}))
+	}
+	for range 200 {
+		defs = append(defs, typ(&ComponentType{Decls: []Def{
+			&Alias{Kind: AliasOuter, Sort: SortType, Count: 1, Index: 18},
+			typ(&FuncType{Params: []Field{{Name: "x", Type: index(0)}}}), imported("f", ExternFunc, 1),
+		}}))
+	}
+	if err := Validate(define(t, defs...)); err == nil || !strings.Contains(err.Error(), "too complex") {
+		t.Errorf("error is %v", err)
+	}
 	defs = []Def{typ(Bool)}
 	for i := range uint32(100) {
 		defs = append(defs, typ(&List{Elem: index(i)}))

@@ -224,6 +224,7 @@ type componentType struct {
 // coreFunc is the type of a core function. Equal types are one coreFunc.
 type coreFunc struct {
 	params, results []wasm.ValType
+	open            bool // not final
 }
 
 func (f *coreFunc) String() string {
