@@ -39,7 +39,7 @@ func (e *UnsupportedError) Error() string {
 	return fmt.Sprintf("core module needs %s (at offset %#x), which is not supported", e.Feature, e.Offset)
 }
 
-// Feature is a proposal to core WebAssembly that the engine does not run.
+// Feature is a part of core WebAssembly, or a proposal to it, that the engine does not run.
 type Feature uint8
 
 const (
@@ -58,6 +58,12 @@ const (
 	// LongOpcodes are instruction codes with more bytes than needed. The format has
 	// them; the engine misreads them.
 	LongOpcodes
+	// RecursiveTypes are function types that refer to themselves.
+	RecursiveTypes
+	// DefinedGlobals are constant expressions that read globals which are not imported.
+	DefinedGlobals
+	// LargeTables are tables that begin with more than 2^27 elements.
+	LargeTables
 )
 
 func (f Feature) String() string {
@@ -88,6 +94,12 @@ func (f Feature) String() string {
 		return "memory control"
 	case LongOpcodes:
 		return "overlong instruction codes"
+	case RecursiveTypes:
+		return "recursive function types"
+	case DefinedGlobals:
+		return "constant expressions that read globals of the module itself"
+	case LargeTables:
+		return "tables of more than 2^27 elements"
 	default:
 		return fmt.Sprintf("feature %d", uint8(f))
 	}

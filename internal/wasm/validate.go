@@ -119,6 +119,7 @@ func (v *validator) typeSection() error {
 			key = appendU32(key, uint32(len(list)))
 			for _, p := range list {
 				if index, concrete := p.Heap().TypeIndex(); p.IsRef() && concrete && index == self {
+					v.m.need(RecursiveTypes, t.Offset)
 					p = Ref(heapBottom, p.Nullable()) // equal to the self-reference of another
 				}
 				key = appendU32(key, uint32(p))
@@ -185,6 +186,9 @@ func (v *validator) table(t *TableType, offset int) error {
 	}
 	if t.Limits.HasMax && t.Limits.Min > t.Limits.Max {
 		return invalid(offset, "size minimum must not be greater than maximum", "%d > %d", t.Limits.Min, t.Limits.Max)
+	}
+	if t.Limits.Min > 1<<27 {
+		v.m.need(LargeTables, offset)
 	}
 	return nil
 }

@@ -154,6 +154,9 @@ func (f *funcValidator) isConstant() bool {
 			f.fail("constant expression required", "global.get of mutable global %d", f.in.x)
 			return false
 		}
+		if int64(f.in.x) >= int64(f.imported) {
+			f.m.need(DefinedGlobals, f.offset())
+		}
 		return true
 	}
 	return false

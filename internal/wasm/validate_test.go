@@ -140,7 +140,6 @@ func TestValidateModules(t *testing.T) {
 		rule string // empty if valid
 	}{
 		{"empty", binaryModule(), ""},
-		{"type refers to itself", binaryModule(section(1, 1, 0x60, 1, 0x63, 0, 0)), ""},
 		{"type refers to a later one", binaryModule(section(1, 1, 0x60, 1, 0x63, 1, 0)), "unknown type 1"},
 		{"import of unknown type", binaryModule(section(2, 1, 0, 0, 0, 0)), "unknown type 0"},
 		{"function of unknown type", binaryModule(section(3, 1, 0), section(10, 1, 2, 0, 0x0b)), "unknown type 0"},
@@ -199,6 +198,10 @@ func TestValidateUnsupported(t *testing.T) {
 		{"relaxed", funcModule(0x00, 0xfd, 0x80, 2, 0x1a, 0x41, 0), RelaxedSIMD, true},
 		{"wide arithmetic", funcModule(0x00, 0xfc, 19, 0x1a, 0x1a, 0x41, 0), WideArithmetic, true},
 		{"garbage collection", funcModule(0xfb, 0x1c), GC, true},
+		{"recursive type", binaryModule(section(1, 1, 0x60, 1, 0x63, 0, 0)), RecursiveTypes, true},
+		{"defined global", binaryModule(section(6, 2, 0x7f, 0, 0x41, 0, 0x0b, 0x7f, 0, 0x23, 0, 0x0b)), DefinedGlobals, true},
+		{"large table", binaryModule(section(4, 1, 0x70, 0, 0x81, 0x80, 0x80, 0x40)), LargeTables, true},
+		{"overlong code", funcModule(0x00, 0xfd, 0x8e, 0x00, 0x1a, 0x41, 0), LongOpcodes, true},
 		{"page size", binaryModule(section(5, 1, 8, 1, 0)), CustomPageSizes, true},
 		{"wrong page size", binaryModule(section(5, 1, 8, 1, 1)), CustomPageSizes, false},
 	}
