@@ -1,0 +1,22 @@
+package guests
+
+import (
+	"testing"
+
+	"github.com/ashlar-wasm/ashlar/internal/binary"
+)
+
+func TestGuestsAreValid(t *testing.T) {
+	for name, b := range map[string][]byte{
+		"calc": Calc(), "hello": Hello(), "exit": ExitFailure(), "trap": TrapAfterOutput(),
+		"spin": SpinAfterOutput(), "grow": GrowAfterOutput(1000), "http": HelloHTTP(),
+	} {
+		c, err := binary.Decode(b)
+		if err == nil {
+			err = binary.Validate(c)
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
