@@ -63,8 +63,14 @@ type validator struct {
 	globals  int // globals that a constant expression may name
 	// declared has the functions that occur outside of function bodies.
 	declared map[uint32]bool
-	code     funcValidator
+	// work counts types that are looked at where few bytes of input can name many.
+	work int
+	code funcValidator
 }
+
+// maxWork bounds the time that validation takes beyond what the size of the input
+// bounds: a few seconds.
+const maxWork = 1 << 29
 
 func invalid(offset int, rule, format string, args ...any) *Error {
 	return &Error{Offset: offset, Rule: rule, Detail: fmt.Sprintf(format, args...)}
@@ -457,6 +463,7 @@ func (v *validator) matches(a, b ValType) bool {
 }
 
 func (v *validator) matchAll(as, bs []ValType) bool {
+	v.work += len(as)
 	if len(as) != len(bs) {
 		return false
 	}

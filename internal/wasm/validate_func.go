@@ -6,6 +6,7 @@ type frame struct {
 	params, results []ValType
 	height          int // of the value stack below the block's params
 	inits           int // locals set before the block
+	table           int // position of the last br_table that goes to the block, plus 1
 	unreachable     bool
 }
 
@@ -65,6 +66,7 @@ func (v *validator) function(body *Body, t *FuncType) error {
 		if err != nil {
 			return err
 		}
+		f.work += int(n)
 		for range n {
 			f.locals = append(f.locals, lt)
 		}
@@ -121,6 +123,9 @@ func (f *funcValidator) body(results []ValType, constant bool) error {
 		} else {
 			f.instruction()
 		}
+		if f.work > maxWork {
+			f.fail("module is too complex to validate", "")
+		}
 		if f.err != nil {
 			return f.err
 		}
@@ -174,7 +179,10 @@ func (f *funcValidator) unknown(what string, index uint32) {
 
 func (f *funcValidator) push(t ValType) { f.vals = append(f.vals, t) }
 
-func (f *funcValidator) pushAll(ts []ValType) { f.vals = append(f.vals, ts...) }
+func (f *funcValidator) pushAll(ts []ValType) {
+	f.work += len(ts)
+	f.vals = append(f.vals, ts...)
+}
 
 // popAny pops a value of any type. It is bottom if the type is not known.
 func (f *funcValidator) popAny() ValType {
@@ -208,6 +216,7 @@ func (f *funcValidator) pop(want ValType) ValType {
 }
 
 func (f *funcValidator) popAll(ts []ValType) {
+	f.work += len(ts)
 	for i := len(ts) - 1; i >= 0; i-- {
 		f.pop(ts[i])
 	}

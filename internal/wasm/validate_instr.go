@@ -247,16 +247,16 @@ func (f *funcValidator) brTable() {
 		return
 	}
 	arity := len(last.label())
-	previous := uint32(math.MaxUint32)
 	for _, depth := range labels {
-		if depth == previous {
-			continue
-		}
-		previous = depth
 		l, ok := f.label(depth)
 		if !ok {
 			return
 		}
+		if l.table == f.in.pos+1 {
+			continue // seen already
+		}
+		l.table = f.in.pos + 1
+		f.work += len(l.label())
 		types := l.label()
 		if len(types) != arity {
 			f.fail("type mismatch", "br_table target labels have different number of types")

@@ -182,6 +182,30 @@ func TestValidateModules(t *testing.T) {
 	}
 }
 
+// TestValidateWork checks modules that are small and declare much.
+func TestValidateWork(t *testing.T) {
+	// 50,000 locals in each of 12,000 functions.
+	functions := appendU32(nil, 12_000)
+	code := appendU32(nil, 12_000)
+	for range 12_000 {
+		functions = append(functions, 0)
+		code = append(code, 6, 1, 0xd0, 0x86, 3, 0x7f, 0x0b)
+	}
+	locals := binaryModule(section(1, 1, 0x60, 0, 0), section(3, functions...), section(10, code...))
+	// Blocks with a thousand results.
+	results := append(appendU32([]byte{1, 0x60, 0}, 1000), bytes.Repeat([]byte{0x7f}, 1000)...)
+	body := append([]byte{0, 0x00}, bytes.Repeat([]byte{0x02, 0, 0x00, 0x0b, 0x00}, 300_000)...)
+	body = append(body, 0x0b)
+	blocks := binaryModule(section(1, results...), section(3, 1, 0), section(10, append(appendU32([]byte{1}, uint32(len(body))), body...)...))
+	for name, in := range map[string][]byte{"locals": locals, "blocks": blocks} {
+		err := validateBytes(in)
+		var e *Error
+		if !errors.As(err, &e) || e.Rule != "module is too complex to validate" {
+			t.Errorf("%s: error is %v", name, err)
+		}
+	}
+}
+
 func TestValidateUnsupported(t *testing.T) {
 	tests := []struct {
 		name    string
