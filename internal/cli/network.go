@@ -3,4 +3,7 @@ package cli
 import "github.com/ashlar-wasm/ashlar/wasi"
 
 // network turns the network flags into WASI options.
-func (g *grants) network(o *wasi.Options) error { return nil }
+func (g *grants) network(o *wasi.Options) error {
+	o.HTTP.Allow = g.allowHTTP
+	return nil
+}

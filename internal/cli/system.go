@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ashlar-wasm/ashlar/component"
+	"github.com/ashlar-wasm/ashlar/internal/engine"
 	"github.com/ashlar-wasm/ashlar/wasi"
 )
 
@@ -134,7 +135,7 @@ func (l *limits) result(ctx context.Context, s *streams, err, exceeded error) er
 			fmt.Fprintf(s.err, "ashlar: %v\n", l.memoryError(exceeded))
 		}
 		return withCode(int(exit.Code), nil)
-	case ctx.Err() != nil && l.timeout > 0 && errors.Is(context.Cause(ctx), context.Cause(ctx)) && errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case l.timeout > 0 && errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return l.timeoutError()
 	case errors.As(err, &trap):
 		if exceeded != nil {
@@ -146,7 +147,11 @@ func (l *limits) result(ctx context.Context, s *streams, err, exceeded error) er
 }
 
 func (l *limits) memoryError(exceeded error) error {
-	return fmt.Errorf("memory limit of %s exceeded: %w", l.maxMemory.String(), exceeded)
+	var le *engine.LimitError
+	if errors.As(exceeded, &le) {
+		return fmt.Errorf("memory limit of %s exceeded: %d bytes were requested", l.maxMemory.String(), le.Requested)
+	}
+	return exceeded
 }
 
 // running is a component in the sandbox of a command.

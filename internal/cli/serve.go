@@ -1,0 +1,164 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/net/netutil"
+
+	"github.com/ashlar-wasm/ashlar/component"
+)
+
+// serveOptions are the flags of serve.
+type serveOptions struct {
+	addr            string
+	certFile        string
+	keyFile         string
+	maxHeader       byteSize
+	maxBody         byteSize
+	maxMemory       byteSize
+	maxConnections  int
+	maxConcurrent   int
+	requestTimeout  time.Duration
+	headerTimeout   time.Duration
+	idleTimeout     time.Duration
+	shutdownTimeout time.Duration
+	verbose         bool
+}
+
+func newServe(s *streams) *cobra.Command {
+	var g grants
+	o := serveOptions{maxHeader: 1 << 20, maxBody: 64 << 20, maxMemory: 1 << 30}
+	cmd := &cobra.Command{
+		Use:   "serve [flags] FILE",
+		Short: "Serve HTTP with a wasi:http component",
+		Long: `Serve HTTP with a component that exports wasi:http/incoming-handler. Every
+request gets an instance of its own. HTTP/1.1 and HTTP/2 are spoken, over TLS
+where a certificate is given.
+
+A guest that traps gives the status 500 and a line in the log; what it prints
+appears line by line with the number of its request. On SIGTERM or an interrupt
+the server stops accepting, finishes the requests under way and ends.`,
+		Example: `  ashlar serve app.wasm
+  ashlar serve --addr 127.0.0.1:0 -v --allow-http api.example.com app.wasm
+  ashlar serve --addr :8443 --tls-cert cert.pem --tls-key key.pem app.wasm`,
+		Args: exactArgs("FILE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			f, err := load(args[0])
+			if err != nil {
+				return err
+			}
+			if err := f.wantComponent("serve"); err != nil {
+				return err
+			}
+			if (o.certFile == "") != (o.keyFile == "") {
+				return usageError("--tls-cert and --tls-key go together")
+			}
+			if o.maxConcurrent < 1 || o.maxConnections < 1 {
+				return usageError("--max-concurrent and --max-connections must be at least 1")
+			}
+			guest := &streams{out: s.err, err: s.err}
+			return g.withSystem(guest, []string{f.path}, func(sys *system) error {
+				return o.serve(c.Context(), s, f, sys)
+			})
+		},
+	}
+	g.flags(cmd)
+	fl := cmd.Flags()
+	fl.StringVar(&o.addr, "addr", "127.0.0.1:8080", "address to listen on; port 0 picks one")
+	fl.StringVar(&o.certFile, "tls-cert", "", "PEM file with the TLS certificate chain")
+	fl.StringVar(&o.keyFile, "tls-key", "", "PEM file with the TLS key")
+	fl.Var(&o.maxHeader, "max-header", "bytes of a request's headers")
+	fl.Var(&o.maxBody, "max-body", "bytes of a request's body")
+	fl.Var(&o.maxMemory, "max-memory", "bytes of linear memory for each request")
+	fl.IntVar(&o.maxConnections, "max-connections", 4096, "open connections")
+	fl.IntVar(&o.maxConcurrent, "max-concurrent", 256, "requests handled at a time; further ones wait for up to 10s")
+	fl.DurationVar(&o.requestTimeout, "timeout", 60*time.Second, "time for one request")
+	fl.DurationVar(&o.headerTimeout, "header-timeout", 10*time.Second, "time to send a request's headers")
+	fl.DurationVar(&o.idleTimeout, "idle-timeout", 2*time.Minute, "time that an unused connection stays open")
+	fl.DurationVar(&o.shutdownTimeout, "shutdown-timeout", 30*time.Second, "time for requests under way when the server is stopped")
+	fl.BoolVarP(&o.verbose, "verbose", "v", false, "log every request")
+	return cmd
+}
+
+func (o *serveOptions) serve(ctx context.Context, s *streams, f *file, sys *system) (err error) {
+	// What is compiled outlives a signal that comes early: it is closed below.
+	life := context.WithoutCancel(ctx)
+	e := component.NewEngine(component.Options{Limits: component.Limits{MemoryBytes: uint64(o.maxMemory)}})
+	defer func() { err = errors.Join(err, e.Close(life)) }()
+	c, err := f.compile(ctx, e)
+	if err != nil {
+		return err
+	}
+	linker := e.NewLinker()
+	if err := sys.AddTo(linker); err != nil {
+		return err
+	}
+	p, err := linker.Prepare(ctx, c)
+	if err != nil {
+		return f.wrap(err)
+	}
+	if !c.ExportsInterface(handlerInterface) {
+		return f.invalid(fmt.Errorf("exports no wasi:http/incoming-handler, so it can't serve HTTP%s", exportsHint(c)))
+	}
+	logger := newServeLog(s.err)
+	handler := o.handler(p, logger)
+	listener, err := net.Listen("tcp", o.addr)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{
+		Handler:           handler,
+		MaxHeaderBytes:    int(o.maxHeader),
+		ReadHeaderTimeout: o.headerTimeout,
+		IdleTimeout:       o.idleTimeout,
+		ErrorLog:          log.New(logger, "", 0),
+		Protocols:         new(http.Protocols),
+	}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetHTTP2(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
+	scheme := "http"
+	if o.certFile != "" {
+		scheme = "https"
+		cert, err := tls.LoadX509KeyPair(o.certFile, o.keyFile)
+		if err != nil {
+			return errors.Join(err, listener.Close())
+		}
+		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	}
+	address := listener.Addr().String()
+	limited := netutil.LimitListener(listener, o.maxConnections)
+	done := make(chan error, 1)
+	go func() {
+		if scheme == "https" {
+			done <- server.ServeTLS(limited, "", "")
+		} else {
+			done <- server.Serve(limited)
+		}
+	}()
+	fmt.Fprintf(s.err, "listening on %s://%s\n", scheme, address)
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(life, o.shutdownTimeout)
+	defer cancel()
+	if err := server.Shutdown(drain); err != nil {
+		// Handlers see their requests cancelled and end.
+		_ = server.Close()
+		return fmt.Errorf("requests still under way after %v were broken off", o.shutdownTimeout)
+	}
+	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}

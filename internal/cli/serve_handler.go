@@ -1,0 +1,120 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/ashlar-wasm/ashlar/component"
+	"github.com/ashlar-wasm/ashlar/wasi"
+	wasihttp "github.com/ashlar-wasm/ashlar/wasi/http"
+)
+
+const handlerInterface = "wasi:http/incoming-handler@0.2.0"
+
+// queueTime is how long a request waits for its turn.
+const queueTime = 10 * time.Second
+
+// handler serves requests with a component under the options' bounds.
+type handler struct {
+	options *serveOptions
+	pool    *component.Pool
+	log     *serveLog
+	last    atomic.Uint64 // number of the last request
+}
+
+func (o *serveOptions) handler(p *component.Prepared, log *serveLog) *handler {
+	return &handler{options: o, log: log, pool: p.NewPool(component.PoolOptions{Concurrent: o.maxConcurrent})}
+}
+
+// borrowed is an instance that belongs to the pool.
+type borrowed struct{ *component.Instance }
+
+func (borrowed) Close(context.Context) error { return nil }
+
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	id := h.last.Add(1)
+	start := time.Now()
+	rec := &recorder{ResponseWriter: w}
+	ctx, cancel := context.WithTimeoutCause(r.Context(), h.options.requestTimeout, errors.New("time limit for the request exceeded"))
+	defer cancel()
+	out, errs := h.log.guest(id, "stdout"), h.log.guest(id, "stderr")
+	defer func() {
+		p := recover()
+		out.Close()
+		errs.Close()
+		if p != nil && p != http.ErrAbortHandler {
+			h.log.printf("request %d: %s %s: panic: %v\n%s", id, r.Method, quoteURL(r), p, debug.Stack())
+		}
+		if h.options.verbose {
+			h.log.printf("request %d: %s %s %d %dB %v", id, r.Method, quoteURL(r), rec.status, rec.bytes, time.Since(start).Round(time.Microsecond))
+		}
+		if p != nil {
+			panic(http.ErrAbortHandler)
+		}
+	}()
+	r = r.WithContext(wasi.WithStdio(ctx, nil, out, errs))
+	r.Body = http.MaxBytesReader(rec, r.Body, int64(h.options.maxBody))
+	begun := false
+	wait, stop := context.WithTimeoutCause(r.Context(), queueTime, component.ErrPoolFull)
+	defer stop()
+	err := h.pool.Do(wait, func(i *component.Instance) error {
+		begun = true
+		(&wasihttp.Handler{
+			Instantiate: func(context.Context) (wasihttp.Instance, error) { return borrowed{i}, nil },
+			Error:       func(r *http.Request, err error) { h.failed(id, r, i, err) },
+		}).ServeHTTP(rec, r)
+		return nil
+	})
+	switch {
+	case err == nil:
+	case begun:
+		h.failed(id, r, nil, err)
+	case errors.Is(err, component.ErrPoolFull):
+		h.log.printf("request %d: %s %s: refused: %d requests are being handled", id, r.Method, quoteURL(r), h.options.maxConcurrent)
+		rec.Header().Set("Retry-After", "1")
+		http.Error(rec, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
+	default:
+		h.failed(id, r, nil, err)
+		http.Error(rec, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+	}
+}
+
+func (h *handler) failed(id uint64, r *http.Request, i *component.Instance, err error) {
+	if r.Context().Err() != nil && context.Cause(r.Context()) == context.Canceled {
+		return // the client went away
+	}
+	h.log.failed(id, r, err)
+	if i != nil && i.MemoryExceeded() != nil {
+		h.log.printf("request %d: memory limit of %s exceeded", id, h.options.maxMemory.String())
+	}
+}
+
+// recorder notes what was responded, for the access log.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+// Unwrap lets http.ResponseController find what the writer can do.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status < 200 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(p []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	n, err := r.ResponseWriter.Write(p)
+	r.bytes += int64(n)
+	return n, err
+}

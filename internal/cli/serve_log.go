@@ -1,0 +1,117 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ashlar-wasm/ashlar/component"
+)
+
+// serveLog writes whole lines from many requests.
+type serveLog struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func newServeLog(w io.Writer) *serveLog { return &serveLog{w: w} }
+
+// Write implements io.Writer for one or more whole lines.
+func (l *serveLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
+
+func (l *serveLog) printf(format string, args ...any) {
+	fmt.Fprintf(l, "%s "+format+"\n", append([]any{time.Now().UTC().Format("2006-01-02T15:04:05.000Z")}, args...)...)
+}
+
+// failed logs why a request was not served.
+func (l *serveLog) failed(id uint64, r *http.Request, err error) {
+	stack := ""
+	if t, ok := asTrap(err); ok {
+		stack = "\n" + strings.TrimRight(t.Backtrace(), "\n")
+	}
+	l.printf("request %d: %s %s: %v%s", id, r.Method, quoteURL(r), err, stack)
+}
+
+func quoteURL(r *http.Request) string {
+	// What a client sent must not be able to forge lines of the log.
+	return strings.Trim(fmt.Sprintf("%q", r.URL.RequestURI()), `"`)
+}
+
+// maxGuestOutput bounds what one request may print.
+const maxGuestOutput = 64 << 10
+
+// guestLog writes what a guest prints, line by line with the request's number.
+// It is safe for concurrent use.
+type guestLog struct {
+	log    *serveLog
+	prefix string
+	mu     sync.Mutex
+	line   []byte
+	total  int
+}
+
+func (l *serveLog) guest(id uint64, stream string) *guestLog {
+	return &guestLog{log: l, prefix: fmt.Sprintf("request %d %s: ", id, stream)}
+}
+
+// maxGuestLine bounds one line; a longer one is broken.
+const maxGuestLine = 4 << 10
+
+// Write implements io.Writer. What is over the bound is dropped.
+func (g *guestLog) Write(p []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := len(p)
+	for len(p) > 0 && g.total < maxGuestOutput {
+		i := bytes.IndexByte(p, '\n')
+		take := len(p)
+		if i >= 0 {
+			take = i
+		}
+		take = min(take, maxGuestLine-len(g.line), maxGuestOutput-g.total)
+		g.line = append(g.line, p[:take]...)
+		g.total += take
+		p = p[take:]
+		if len(p) > 0 && p[0] == '\n' {
+			p = p[1:]
+			g.total++
+			g.flush()
+		} else if len(g.line) == maxGuestLine {
+			g.flush()
+		}
+		if g.total >= maxGuestOutput {
+			g.flush()
+			g.log.printf("%s[output of this request is cut off after %d bytes]", g.prefix, maxGuestOutput)
+		}
+	}
+	return n, nil
+}
+
+func (g *guestLog) flush() {
+	g.log.printf("%s%s", g.prefix, strings.ToValidUTF8(strings.TrimSuffix(string(g.line), "\r"), "\uFFFD"))
+	g.line = g.line[:0]
+}
+
+// Close writes what is left of the last line.
+func (g *guestLog) Close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.line) > 0 {
+		g.flush()
+	}
+}
+
+func asTrap(err error) (*component.Trap, bool) {
+	var t *component.Trap
+	ok := errors.As(err, &t)
+	return t, ok
+}
