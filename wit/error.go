@@ -101,7 +101,9 @@ func (s span) errorf(format string, args ...any) *Error {
 		begin := strings.LastIndexByte(s.src.text[:s.start], '\n') + 1
 		line, _, _ := strings.Cut(s.src.text[begin:], "\n")
 		e.line = strings.TrimSuffix(line, "\r")
-		e.width = utf8.RuneCountInString(s.src.text[s.start:min(max(s.start, s.end), begin+len(e.line))])
+		// The mark ends with the line, or before it at a line end.
+		end := max(s.start, min(s.end, begin+len(e.line)))
+		e.width = utf8.RuneCountInString(s.src.text[s.start:end])
 	}
 	return e
 }

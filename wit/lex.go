@@ -67,22 +67,32 @@ type lexer struct {
 	pos int
 }
 
+// forbidden says why a character may not stand anywhere in WIT text, or
+// nothing. Line ends and tabs may.
+func forbidden(r rune) string {
+	switch {
+	case r == '\n' || r == '\r' || r == '\t':
+		return ""
+	case r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069:
+		return "bidirectional override codepoint"
+	case r == 0x149 || r == 0x673 || r == 0xf77 || r == 0xf79 || r == 0x17a3 || r == 0x17a4 || r == 0x17b4 || r == 0x17b5:
+		return "discouraged codepoint"
+	case unicode.IsControl(r):
+		return "control code"
+	}
+	return ""
+}
+
 // newLexer checks the text for characters that may not stand anywhere in it.
 func newLexer(src *source) (lexer, error) {
 	for i, r := range src.text {
-		at := span{src, i, i + utf8.RuneLen(r)}
-		switch {
-		case r == utf8.RuneError:
+		if r == utf8.RuneError {
 			if _, n := utf8.DecodeRuneInString(src.text[i:]); n == 1 {
 				return lexer{}, span{src, i, i + 1}.errorf("input is not valid UTF-8")
 			}
-		case r == '\n' || r == '\r' || r == '\t':
-		case r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069:
-			return lexer{}, at.errorf("bidirectional override codepoint %U is not allowed", r)
-		case r == 0x149 || r == 0x673 || r == 0xf77 || r == 0xf79 || r == 0x17a3 || r == 0x17a4 || r == 0x17b4 || r == 0x17b5:
-			return lexer{}, at.errorf("codepoint %U is discouraged by Unicode and not allowed", r)
-		case unicode.IsControl(r):
-			return lexer{}, at.errorf("control code %U is not allowed", r)
+		}
+		if why := forbidden(r); why != "" {
+			return lexer{}, span{src, i, i + utf8.RuneLen(r)}.errorf("%s %U is not allowed", why, r)
 		}
 	}
 	lx := lexer{src: src}

@@ -1,6 +1,7 @@
 package wit
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -18,14 +19,14 @@ type hostFS struct{}
 
 func (hostFS) Open(name string) (fs.File, error) { return os.Open(filepath.FromSlash(name)) }
 
-// ParsePath reads a WIT package from a file or a folder of the file system;
-// see [ParseFS] for what a folder may hold.
+// ParsePath reads a WIT package from a file, text or binary, or a folder of
+// the file system; see [ParseFS] for what a folder may hold.
 func ParsePath(name string, opts Options) (*Resolve, error) {
 	l := &loader{fsys: hostFS{}, opts: opts}
 	return l.load(filepath.ToSlash(name))
 }
 
-// ParseFS reads a WIT package from a file or folder of fsys.
+// ParseFS reads a WIT package from a file, text or binary, or a folder of fsys.
 //
 // All *.wit files directly in a folder are one package, together with the
 // packages nested in them. Its subfolder deps holds what it depends on, in any
@@ -93,7 +94,7 @@ func (l *loader) load(name string) (*Resolve, error) {
 		switch {
 		case info.IsDir():
 			g, err = l.folder(p)
-		case strings.HasSuffix(p, ".wit"):
+		case strings.HasSuffix(p, ".wit"), strings.HasSuffix(p, ".wasm"):
 			g, err = l.single(p)
 		default:
 			continue
@@ -132,8 +133,16 @@ func (l *loader) folder(name string) (*group, error) {
 	return newGroup(files, name)
 }
 
+// single reads a file on its own: text, or a package in binary form.
 func (l *loader) single(name string) (*group, error) {
-	f, err := l.parse(name)
+	data, err := l.read(name)
+	if err != nil {
+		return nil, err
+	}
+	if bytes.HasPrefix(data, []byte("\x00asm")) {
+		return binaryGroup(name, data)
+	}
+	f, err := parseSource(&source{name, string(data)})
 	if err != nil {
 		return nil, err
 	}
@@ -141,9 +150,6 @@ func (l *loader) single(name string) (*group, error) {
 }
 
 func (l *loader) parse(name string) (*file, error) {
-	if l.files++; l.files > maxFiles {
-		return nil, fmt.Errorf("more than %d WIT files", maxFiles)
-	}
 	text, err := l.read(name)
 	if err != nil {
 		return nil, err
@@ -151,8 +157,96 @@ func (l *loader) parse(name string) (*file, error) {
 	return parseSource(&source{name, string(text)})
 }
 
+// binaryGroup turns a package in binary form, and what it needs of others,
+// into syntax, so that it is resolved together with packages from text.
+func binaryGroup(name string, data []byte) (*group, error) {
+	r, world, err := Decode(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if world != nil {
+		return nil, fmt.Errorf("%s: is a component, not a WIT package", name)
+	}
+	g := &group{}
+	for _, p := range r.Packages {
+		f, err := parseSource(&source{name + "#" + p.Name.String(), Print(p)})
+		if err != nil {
+			return nil, err
+		}
+		u := &unit{name: p.Name, span: f.header.span, docs: f.header.docs, files: []*file{f}, partial: p != r.Main}
+		g.all = append(g.all, u)
+		if p == r.Main {
+			g.main = u
+		}
+	}
+	return g, nil
+}
+
+// joinPartial merges two units of one package, of which at least one is
+// partial. A whole one has everything.
+func joinPartial(a, b *unit) *unit {
+	switch {
+	case !a.partial:
+		return a
+	case !b.partial:
+		return b
+	}
+	ifaces := map[string]*ifaceDecl{}
+	for _, d := range a.files[0].decls {
+		if d.iface != nil {
+			ifaces[d.iface.name.name] = d.iface
+		}
+	}
+	joined := *a
+	merged := *a.files[0]
+	merged.decls = slices.Clone(merged.decls)
+	joined.files = []*file{&merged}
+	for _, d := range b.files[0].decls {
+		if d.iface == nil {
+			continue
+		}
+		have := ifaces[d.iface.name.name]
+		if have == nil {
+			merged.decls = append(merged.decls, d)
+			continue
+		}
+		names := map[string]bool{}
+		for _, it := range have.items {
+			for _, n := range it.names() {
+				names[n] = true
+			}
+		}
+		for _, it := range d.iface.items {
+			if n := it.names(); len(n) > 0 && !names[n[0]] {
+				have.items = append(have.items, it)
+			}
+		}
+	}
+	return &joined
+}
+
+// names returns the names that an item of an interface defines.
+func (it item) names() []string {
+	switch {
+	case it.typ != nil:
+		return []string{it.typ.name.name}
+	case it.fn != nil:
+		return []string{it.fn.name.name}
+	case it.use != nil:
+		var names []string
+		for _, n := range it.use.names {
+			names = append(names, n.local().name)
+		}
+		return names
+	}
+	return nil
+}
+
 // read reads a file of bounded size.
 func (l *loader) read(name string) ([]byte, error) {
+	if l.files++; l.files > maxFiles {
+		return nil, fmt.Errorf("more than %d WIT files", maxFiles)
+	}
 	f, err := l.fsys.Open(name)
 	if err != nil {
 		return nil, err

@@ -236,7 +236,7 @@ func (p *printer) worldItem(verb string, item *WorldItem, pkg *Package) {
 		return
 	}
 	text := item.Docs
-	if text == "" && item.Name != "" {
+	if text == "" && item.Interface.Name == "" {
 		text = item.Interface.Docs
 	}
 	p.docs(text)

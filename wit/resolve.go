@@ -90,6 +90,9 @@ type unit struct {
 	span  span
 	docs  docs
 	files []*file
+	// partial says that the package came with another one in binary form,
+	// which has only what it needs of it.
+	partial bool
 }
 
 // newGroup sorts the files into packages.
@@ -131,12 +134,12 @@ func (r *resolver) resolve(groups []*group) (*Resolve, error) {
 	var names []PackageName
 	for _, g := range groups {
 		for _, u := range g.all {
-			if prev := units[u.name]; prev != nil {
+			if prev := units[u.name]; prev != nil && (prev.partial || u.partial) {
+				units[u.name] = joinPartial(prev, u)
+				continue
+			} else if prev != nil {
 				return nil, u.span.errorf("package `%s` is defined in two different locations", u.name).
 					withHint("the other one is at " + prev.span.position().String())
-			}
-			if r.byName[u.name] != nil {
-				return nil, u.span.errorf("package `%s` is defined in two different locations", u.name)
 			}
 			units[u.name] = u
 			names = append(names, u.name)

@@ -5,14 +5,17 @@
 // It resolves every case of wit-parser's tests/ui and compares the result with
 // the JSON beside it, checks that everything under parse-fail is refused, and
 // prints the cases of wit-component's tests/interfaces and compares the text.
+// All packages also go through their text and their binary form.
 // Each failure is printed with its name; the last line is "passed P of N".
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/ashlar-wasm/ashlar/wit"
@@ -64,11 +67,33 @@ func findCases(dir string) ([]string, error) {
 	}
 	var cases []string
 	for _, e := range entries {
-		if e.IsDir() && e.Name() != "parse-fail" || strings.HasSuffix(e.Name(), ".wit") {
-			cases = append(cases, filepath.Join(dir, e.Name()))
+		path := filepath.Join(dir, e.Name())
+		switch {
+		case e.Name() == "parse-fail":
+		case strings.HasSuffix(path, ".wat") && dirHas(dir, e.Name()+".json", strings.TrimSuffix(e.Name(), ".wat")+".wit.json"):
+			fmt.Printf("left out %s: it is WebAssembly text\n", path)
+		case e.IsDir() && hasText(path):
+			fmt.Printf("left out %s: one of its dependencies is WebAssembly text\n", path)
+		case e.IsDir(), strings.HasSuffix(path, ".wit"):
+			cases = append(cases, path)
 		}
 	}
 	return cases, nil
+}
+
+// dirHas reports whether a folder has one of the files.
+func dirHas(dir string, names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
+		_, err := os.Stat(filepath.Join(dir, name))
+		return err == nil
+	})
+}
+
+// hasText reports whether a case depends on a component in text form, which
+// only wasm-tools reads as WIT.
+func hasText(dir string) bool {
+	found, err := filepath.Glob(filepath.Join(dir, "deps", "*.wat"))
+	return err == nil && len(found) > 0
 }
 
 func resolves(path string) error {
@@ -87,7 +112,80 @@ func resolves(path string) error {
 	if err := sameText(wantText, outline(r)); err != nil {
 		return err
 	}
-	return reparses(r)
+	if err := reparses(r); err != nil {
+		return err
+	}
+	return redecodes(r)
+}
+
+// redecodes checks that the binary form of each package means the same:
+// decoded, it prints the same and encodes to the same bytes.
+func redecodes(r *wit.Resolve) error {
+	for _, p := range r.Packages {
+		// An empty package has nothing with its name in it.
+		if len(p.Interfaces)+len(p.Worlds) == 0 || hasEmptyRecord(p) {
+			continue
+		}
+		again, _, err := recode(p)
+		if err != nil {
+			return fmt.Errorf("package %s: %w", p.Name, err)
+		}
+		// The order of functions is that of the binary form from here on.
+		if _, same, err := recode(again); err != nil {
+			return fmt.Errorf("package %s again: %w", p.Name, err)
+		} else if !same {
+			return fmt.Errorf("package %s is encoded differently after it was decoded", p.Name)
+		}
+	}
+	return nil
+}
+
+// recode encodes and decodes a package. It reports whether what comes out is
+// encoded to the same bytes.
+func recode(p *wit.Package) (again *wit.Package, same bool, err error) {
+	data, err := wit.Encode(p)
+	if err != nil {
+		return nil, false, err
+	}
+	r, world, err := wit.Decode(data)
+	if err != nil {
+		return nil, false, err
+	}
+	if world != nil {
+		return nil, false, errors.New("was decoded as a component")
+	}
+	if err := sameText(wit.Print(p), wit.Print(r.Main)); err != nil {
+		return nil, false, err
+	}
+	dataAgain, err := wit.Encode(r.Main)
+	return r.Main, bytes.Equal(data, dataAgain), err
+}
+
+// hasEmptyRecord reports whether a package has records without fields, which
+// text allows and component types do not.
+func hasEmptyRecord(p *wit.Package) bool {
+	empty := func(t *wit.TypeDef) bool {
+		switch k := t.Kind.(type) {
+		case *wit.Record:
+			return len(k.Fields) == 0
+		case *wit.Flags:
+			return len(k.Flags) == 0
+		}
+		return false
+	}
+	for _, i := range p.Interfaces {
+		if slices.ContainsFunc(i.Types, empty) {
+			return true
+		}
+	}
+	for _, w := range p.Worlds {
+		for _, item := range w.Imports {
+			if item.Type != nil && empty(item.Type) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // reparses checks that printed text means the same: printing what it parses to
@@ -142,7 +240,19 @@ func prints(path string) error {
 	if err := sameText(string(want), wit.Print(r.Main)); err != nil {
 		return err
 	}
-	return reparses(r)
+	if err := reparses(r); err != nil {
+		return err
+	}
+	if dir := os.Getenv("WITCORPUS_BINARY"); dir != "" {
+		data, err := wit.Encode(r.Main)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, strings.TrimSuffix(filepath.Base(path), ".wit")+".wasm"), data, 0o644)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return redecodes(r)
 }
 
 // sameText compares two texts and shows the first line that differs.
