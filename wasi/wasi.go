@@ -36,6 +36,13 @@ type Options struct {
 	Stdout, Stderr io.Writer
 	// Dirs are the directories that guests find open, at most MaxDirs.
 	Dirs []Dir
+	// Net lists what guests may do with sockets. Each is
+	// [KIND://]HOST[:PORT[-PORT]]. KIND is tcp or udp to reach HOST, tcp-listen
+	// or udp-listen to be reached at HOST; none means tcp and udp. HOST is an
+	// address (one of IPv6 in brackets if a port follows), a range of addresses
+	// such as 10.0.0.0/8, * for every address, or a name, which allows to look
+	// it up and to reach the addresses found. No port means any.
+	Net []string
 	// HTTP is where guests may send requests to.
 	HTTP HTTP
 	// Clock tells the time; nil means the host's clock.
@@ -127,6 +134,11 @@ func New(o Options) (*System, error) {
 		}
 		s.grants.Env = append(s.grants.Env, [2]string{k, v})
 	}
+	network, err := newNetPolicy(o.Net)
+	if err != nil {
+		return nil, err
+	}
+	s.grants.Network = network
 	if err := s.allowHTTP(o.HTTP); err != nil {
 		return nil, err
 	}

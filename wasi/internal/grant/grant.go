@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ashlar-wasm/ashlar/wasi/internal/sandbox"
+	"github.com/ashlar-wasm/ashlar/wasi/internal/socket"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/stream"
 )
 
@@ -27,6 +28,8 @@ type Set struct {
 	Random   io.Reader
 	// Insecure is for guests that only want different numbers.
 	Insecure io.Reader
+	// Network decides on sockets and lookups.
+	Network *socket.Policy
 	// Secret goes into whatever guests are told a hash of.
 	Secret [16]byte
 }

@@ -8,7 +8,7 @@ import (
 // Imports returns the implementations of all interfaces but HTTP's for guests
 // with these grants.
 func Imports(g *grant.Set) bind.Imports {
-	c, f := cli{g}, filesystem{g}
+	c, f, n := cli{g}, filesystem{g}, sockets{g.Network}
 	return bind.Imports{
 		Poll:            pollHost{},
 		MonotonicClock:  monotonicClock{g.Clock},
@@ -27,5 +27,10 @@ func Imports(g *grant.Set) bind.Imports {
 		TerminalStderr:  c,
 		FilesystemTypes: f,
 		Preopens:        f,
+		Network:         n,
+		InstanceNetwork: n,
+		TCPCreateSocket: n,
+		UDPCreateSocket: n,
+		IPNameLookup:    n,
 	}
 }

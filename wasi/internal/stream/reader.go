@@ -19,6 +19,7 @@ type Reader struct {
 	err     error  // what follows unread
 	reading bool
 	closed  bool
+	shut    bool
 }
 
 // NewReader reads from source. Close calls release, which may be nil and should
@@ -31,7 +32,7 @@ func NewReader(source io.Reader, release func() error) *Reader {
 func (r *Reader) Read(n uint64) ([]byte, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed {
+	if r.closed || r.shut {
 		return nil, ErrClosed
 	}
 	if n == 0 {
@@ -89,7 +90,7 @@ func (r *Reader) fill(buf []byte) {
 func (r *Reader) Ready() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed || len(r.unread) > 0 || r.err != nil {
+	if r.closed || r.shut || len(r.unread) > 0 || r.err != nil {
 		return true
 	}
 	r.ahead(0)
@@ -98,6 +99,15 @@ func (r *Reader) Ready() bool {
 
 // Watch is that of Pollable.
 func (r *Reader) Watch(wake func()) (stop func()) { return r.watchers.Watch(wake) }
+
+// Shut ends the stream for its reader: there is nothing more to read. Close is
+// still due.
+func (r *Reader) Shut() {
+	r.mu.Lock()
+	r.shut = true
+	r.mu.Unlock()
+	r.watchers.Wake()
+}
 
 // Close ends the stream.
 func (r *Reader) Close() error {

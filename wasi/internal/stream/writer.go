@@ -21,6 +21,7 @@ type Writer struct {
 	working  bool
 	flushing bool
 	closed   bool
+	shut     func() // called when the rest is written; nothing more is taken
 	err      error
 }
 
@@ -38,7 +39,7 @@ func (w *Writer) fail() error {
 		w.err = ErrClosed
 		return err
 	}
-	if w.closed {
+	if w.closed || w.shut != nil {
 		return ErrClosed
 	}
 	return nil
@@ -122,10 +123,13 @@ func (w *Writer) drain() {
 	}
 	w.working = false
 	w.flushing = false
-	finish := w.closed
+	finish, shut := w.closed, w.shut
 	failed := w.err != nil
 	w.mu.Unlock()
 	w.watchers.Wake()
+	if shut != nil {
+		shut()
+	}
 	if finish && w.release != nil {
 		w.release(failed)
 	}
@@ -146,11 +150,28 @@ func (w *Writer) Flush() error {
 func (w *Writer) Ready() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.err != nil || w.closed || w.free() > 0
+	return w.err != nil || w.closed || w.shut != nil || w.free() > 0
 }
 
 // Watch is that of Pollable.
 func (w *Writer) Watch(wake func()) (stop func()) { return w.watchers.Watch(wake) }
+
+// Shut takes no more bytes and calls done when the rest is written. Close is
+// still due.
+func (w *Writer) Shut(done func()) {
+	w.mu.Lock()
+	working := w.working
+	if w.shut != nil {
+		done = func() {}
+	} else {
+		w.shut = done
+	}
+	w.mu.Unlock()
+	w.watchers.Wake()
+	if !working {
+		done()
+	}
+}
 
 // Close ends the stream once everything is written.
 func (w *Writer) Close() error {

@@ -1,0 +1,84 @@
+package socket
+
+import (
+	"sync"
+	"syscall"
+)
+
+// option is a socket option with an integer value.
+type option uint8
+
+const (
+	keepAlive    option = iota // 0 or 1
+	keepIdle                   // seconds
+	keepInterval               // seconds
+	keepCount
+	hopLimit
+	receiveBuffer // bytes
+	sendBuffer    // bytes
+)
+
+// controller reaches the descriptor of a socket.
+type controller interface {
+	Control(f func(fd uintptr)) error
+}
+
+func getOption(c controller, o option, v6 bool) (v int, err error) {
+	level, name, ok := o.number(v6)
+	if !ok {
+		return 0, NotSupported
+	}
+	if e := c.Control(func(fd uintptr) { v, err = getInt(fd, level, name) }); e != nil {
+		err = e
+	}
+	if doubledBuffers && (o == receiveBuffer || o == sendBuffer) {
+		v /= 2
+	}
+	return v, coded(err)
+}
+
+func setOption(c controller, o option, v6 bool, v int) (err error) {
+	level, name, ok := o.number(v6)
+	if !ok {
+		return NotSupported
+	}
+	if e := c.Control(func(fd uintptr) { err = setInt(fd, level, name, v) }); e != nil {
+		err = e
+	}
+	return coded(err)
+}
+
+// wanted are options for a socket that does not exist yet.
+type wanted struct {
+	mu  sync.Mutex
+	set map[option]int
+	v6  bool
+}
+
+func (w *wanted) put(o option, v int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.set == nil {
+		w.set = map[option]int{}
+	}
+	w.set[o] = v
+}
+
+func (w *wanted) get(o option) (int, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	v, ok := w.set[o]
+	return v, ok
+}
+
+// apply is a Control function of package net.
+func (w *wanted) apply(_, _ string, c syscall.RawConn) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for o, v := range w.set {
+		if err := setOption(c, o, w.v6, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
