@@ -57,7 +57,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	r = r.WithContext(wasi.WithStdio(ctx, nil, out, errs))
-	r.Body = http.MaxBytesReader(rec, r.Body, int64(h.options.maxBody))
+	if r.Body != http.NoBody {
+		r.Body = http.MaxBytesReader(rec, r.Body, int64(h.options.maxBody))
+	}
 	begun := false
 	wait, stop := context.WithTimeoutCause(r.Context(), queueTime, component.ErrPoolFull)
 	defer stop()
