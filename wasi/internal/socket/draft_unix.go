@@ -139,12 +139,25 @@ func (d *rawDraft) connect(ctx context.Context, a netip.AddrPort) (*net.TCPConn,
 	if err != nil {
 		return nil, err
 	}
-	c, err := net.FileConn(d.f)
+	options, err := readKeepAlives(d, d.v6)
 	if err != nil {
 		return nil, err
 	}
+	made, err := net.FileConn(d.f)
+	if err != nil {
+		return nil, err
+	}
+	c := made.(*net.TCPConn)
+	rc, err := c.SyscallConn()
+	if err == nil {
+		err = writeKeepAlives(rc, d.v6, options)
+	}
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
 	d.close()
-	return c.(*net.TCPConn), nil
+	return c, nil
 }
 
 // connected waits for the end of connecting.

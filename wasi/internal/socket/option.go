@@ -48,6 +48,31 @@ func setOption(c controller, o option, v6 bool, v int) (err error) {
 	return coded(err)
 }
 
+// keepAlives are the options that package net sets by itself on connections that
+// it did not make.
+var keepAlives = [...]option{keepAlive, keepIdle, keepInterval, keepCount}
+
+// readKeepAlives returns their values.
+func readKeepAlives(c controller, v6 bool) (values [len(keepAlives)]int, err error) {
+	for i, o := range keepAlives {
+		v, e := getOption(c, o, v6)
+		if e != nil && err == nil {
+			err = e
+		}
+		values[i] = v
+	}
+	return values, err
+}
+
+func writeKeepAlives(c controller, v6 bool, values [len(keepAlives)]int) (err error) {
+	for i, o := range keepAlives {
+		if e := setOption(c, o, v6, values[i]); e != nil && err == nil {
+			err = e
+		}
+	}
+	return err
+}
+
 // wanted are options for a socket that does not exist yet.
 type wanted struct {
 	mu  sync.Mutex

@@ -228,8 +228,26 @@ func (t *TCP) StartListen() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.draft, t.listener, t.under = nil, l, listening
-	t.accepts = stream.NewAhead(l.AcceptTCP)
+	t.accepts = stream.NewAhead(func() (*net.TCPConn, error) { return accept(l, t.v6) })
 	return nil
+}
+
+// accept waits for a connection, which has the options of the listener.
+func accept(l *net.TCPListener, v6 bool) (*net.TCPConn, error) {
+	c, err := l.AcceptTCP()
+	if err != nil {
+		return nil, err
+	}
+	from, err := l.SyscallConn()
+	if err != nil {
+		return c, nil // it is being closed
+	}
+	if options, err := readKeepAlives(from, v6); err == nil {
+		if to, err := c.SyscallConn(); err == nil {
+			_ = writeKeepAlives(to, v6, options)
+		}
+	}
+	return c, nil
 }
 
 // FinishListen ends StartListen.
