@@ -303,6 +303,9 @@ func (r *reader) coreExtern() (e wasm.Extern) {
 	case 0x03:
 		e.Kind = wasm.KindGlobal
 		e.Global.Val = r.coreValType()
+		if c := r.peek(); c == 2 || c == 3 {
+			r.unsupported(wasm.SharedEverything)
+		}
 		e.Global.Mutable = r.flag("mutability")
 	case 0x04:
 		e.Kind = wasm.KindTag

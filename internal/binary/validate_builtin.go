@@ -96,11 +96,12 @@ func (s *scope) transfer(d *Canon, want shape) error {
 	if err := o.checkLower(d.Offset); err != nil {
 		return err
 	}
-	params := []wasm.ValType{wasm.I32, pointers[o.pointer]}
+	pointer := pointers[o.pointer]
 	if want == shapeStream {
-		params = append(params, pointers[o.pointer])
+		s.addCore([]wasm.ValType{wasm.I32, pointer, pointer}, []wasm.ValType{pointer})
+	} else {
+		s.addCore([]wasm.ValType{wasm.I32, pointer}, i32)
 	}
-	s.addCore(params, i32)
 	return nil
 }
 

@@ -215,9 +215,14 @@ func (s *scope) definedType(def DefType, offset int) (anyType, error) {
 		if err = s.need(FeatureMaps, offset, "Maps require the component model map feature"); err != nil {
 			return nil, err
 		}
-		if err = part(d.Key); err == nil {
-			err = part(d.Value)
+		if err = part(d.Key); err != nil {
+			return nil, err
 		}
+		switch prim, ok := t.parts[0].primitive(); {
+		case !ok || prim == F32 || prim == F64 || prim == ErrorContext:
+			return nil, invalid(offset, "a `map` cannot have keys of type %s", t.parts[0].describe())
+		}
+		err = part(d.Value)
 	case *Tuple:
 		t.shape = shapeTuple
 		if len(d.Types) == 0 {
@@ -262,13 +267,21 @@ func (s *scope) definedType(def DefType, offset int) (anyType, error) {
 			return nil, err
 		}
 		if p := t.parts[0]; p != nil {
+			if p.measure().borrow {
+				return nil, invalid(offset, "`stream` cannot contain a `borrow` type")
+			}
 			if prim, ok := p.primitive(); ok && prim == Char {
 				return nil, invalid(offset, "`stream<char>` is not valid at this time, use `stream<u8>` with a defined by encoding instead for now")
 			}
 		}
 	case *Future:
 		t.shape = shapeFuture
-		err = optional(d.Elem)
+		if err = optional(d.Elem); err != nil {
+			return nil, err
+		}
+		if p := t.parts[0]; p != nil && p.measure().borrow {
+			return nil, invalid(offset, "`future` cannot contain a `borrow` type")
+		}
 	default:
 		err = invalid(offset, "unknown type definition")
 	}

@@ -366,6 +366,9 @@ func (s *scope) attributes(name *ExternName, n *externName, e *entity, offset in
 		if e.instance == nil {
 			return invalid(offset, "only instances can have an `versionsuffix`")
 		}
+		if !isCanonVersion(n.version) {
+			return invalid(offset, "invalid interface version: `%s` is not a canonical version, which a version suffix needs", n.version)
+		}
 	}
 	return nil
 }

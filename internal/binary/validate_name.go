@@ -309,6 +309,19 @@ func isKebab(s string) bool {
 	return true
 }
 
+// isCanonVersion tells whether s is the part of a version that tells compatible ones: the
+// major version, or as much as it takes to come to a number that is not 0.
+func isCanonVersion(s string) bool {
+	if s == "0.0.0" {
+		return true
+	}
+	s, zero := strings.CutPrefix(s, "0.")
+	if zero {
+		s, _ = strings.CutPrefix(s, "0.")
+	}
+	return s != "" && s[0] != '0' && strings.Trim(s, "0123456789") == ""
+}
+
 // checkSemver checks a version as in Semantic Versioning 2.0.0.
 func checkSemver(s string) error {
 	if s == "" {

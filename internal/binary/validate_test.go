@@ -99,6 +99,8 @@ func TestValidate(t *testing.T) {
 		{"label", []Def{typ(&Enum{Labels: []string{"aB"}})}, "enum tag name `aB` is not in kebab case"},
 		{"label twice", []Def{typ(&Enum{Labels: []string{"a", "A"}})}, "conflicts with previous tag name `a`"},
 		{"stream of char", []Def{typ(&Stream{Elem: ptr(prim(Char))})}, "`stream<char>` is not valid"},
+		{"stream of borrow", []Def{resourceType, typ(&Borrow{}), typ(&Option{Type: index(1)}), typ(&Stream{Elem: ptr(index(2))})}, "`stream` cannot contain a `borrow`"},
+		{"map key", []Def{typ(&Map{Key: prim(F64), Value: prim(U8)})}, "cannot have keys of type f64"},
 		{"handle of a record", []Def{record, typ(&Own{})}, "type index 0 is not a resource type"},
 		{"borrow in result", []Def{resourceType, typ(&Borrow{}), typ(&FuncType{Result: ptr(index(1))})}, "cannot contain a `borrow`"},
 		{"largest value", []Def{typ(&List{Elem: prim(U8), Len: ptr(uint32(1<<28 - 1))})}, ""},
@@ -137,6 +139,13 @@ func TestValidate(t *testing.T) {
 		{"implements nothing", []Def{
 			typ(&InstanceType{}), &Import{Name: ExternName{Name: "i", HasImplements: true}, Type: ExternType{Kind: ExternInstance}},
 		}, "`` is not a valid name"},
+
+		{"version suffix", []Def{
+			typ(&InstanceType{}), &Import{Name: ExternName{Name: "a:b/c@0.2", VersionSuffix: ".7"}, Type: ExternType{Kind: ExternInstance}},
+		}, ""},
+		{"version suffix of a whole version", []Def{
+			typ(&InstanceType{}), &Import{Name: ExternName{Name: "a:b/c@1.2", VersionSuffix: ".7"}, Type: ExternType{Kind: ExternInstance}},
+		}, "`1.2` is not a canonical version"},
 
 		// Visibility of types.
 		{"record without a name", []Def{record, typ(&FuncType{Params: []Field{{Name: "x", Type: index(0)}}}), imported("f", ExternFunc, 1)},
@@ -304,6 +313,15 @@ func TestValidateDeepTypes(t *testing.T) {
 	if err := Validate(define(t, defs...)); err == nil || !strings.Contains(err.Error(), "too complex") {
 		t.Errorf("error is %v", err)
 	}
+	defs = []Def{typ(&InstanceType{})}
+	for i := range uint32(2000) {
+		defs = append(defs, typ(&InstanceType{Decls: []Def{
+			&Alias{Kind: AliasOuter, Sort: SortType, Count: 1, Index: i}, exported("a", ExternInstance, 0),
+		}}))
+	}
+	if err := Validate(define(t, defs...)); err == nil || !strings.Contains(err.Error(), "type nesting is too deep") {
+		t.Errorf("error is %v", err)
+	}
 	defs = []Def{typ(Bool)}
 	for i := range uint32(100) {
 		defs = append(defs, typ(&List{Elem: index(i)}))
@@ -330,4 +348,15 @@ func FuzzValidate(f *testing.F) {
 		}
 		Validate(c)
 	})
+}
+
+func TestIsCanonVersion(t *testing.T) {
+	for s, want := range map[string]bool{
+		"1": true, "12": true, "0.2": true, "0.0.3": true, "0.0.0": true,
+		"": false, "0": false, "0.0": false, "1.2": false, "01": false, "0.02": false, "0.2.1": false, "0.0.0.1": false, "1-rc": false,
+	} {
+		if got := isCanonVersion(s); got != want {
+			t.Errorf("isCanonVersion(%q) = %v", s, got)
+		}
+	}
 }

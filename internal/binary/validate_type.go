@@ -38,7 +38,10 @@ type measure struct {
 
 const (
 	maxTypeSize  = 1_000_000
-	maxTypeDepth = 100
+	maxTypeDepth = 100 // of value types
+	// maxDepth bounds how deep types of any kind are in one another, and with that
+	// recursion over them.
+	maxDepth = 1000
 	// maxValueSize is the bound on the size in bytes of a value in memory.
 	maxValueSize = 1 << 28
 )
@@ -52,6 +55,9 @@ func (m *measure) add(other measure, offset int) error {
 	m.borrow = m.borrow || other.borrow
 	if m.size > maxTypeSize {
 		return invalid(offset, "effective type size exceeds the limit of %d", maxTypeSize)
+	}
+	if m.depth > maxDepth {
+		return invalid(offset, "type nesting is too deep")
 	}
 	return nil
 }
