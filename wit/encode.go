@@ -2,6 +2,7 @@ package wit
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,8 +15,8 @@ import (
 // Format"). Documentation and feature gates are kept in the custom section
 // package-docs, in the layout of wasm-tools. [Decode] is the inverse.
 //
-// It is an error if the package has records, flags types or tuples without
-// members: text may have them, component types not.
+// It is an error if the package has what component types do not allow but text
+// does: records, flags types or tuples without members, upper case in its name.
 func Encode(pkg *Package) ([]byte, error) {
 	c := &binary.Component{}
 	add := func(name string, typ *binary.ComponentType) {
@@ -47,6 +48,15 @@ func Encode(pkg *Package) ([]byte, error) {
 		return nil, err
 	}
 	c.Customs = []binary.Custom{{Name: metadataSection, Data: docs}}
+	// Component types have more rules than text, on names for example.
+	if err := binary.Validate(c); err != nil {
+		var rule *binary.Error
+		if errors.As(err, &rule) {
+			// Nobody has seen the bytes, so the offset says nothing.
+			return nil, fmt.Errorf("encode package %s: %s", pkg.Name, strings.TrimSuffix(rule.Rule+": "+rule.Detail, ": "))
+		}
+		return nil, fmt.Errorf("encode package %s: %w", pkg.Name, err)
+	}
 	return binary.Encode(c), nil
 }
 

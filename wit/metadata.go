@@ -342,7 +342,7 @@ func missing(what, name string) error {
 // cleanDocs replaces characters that may not stand in text.
 func cleanDocs(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if forbidden(r) != "" || r == '\r' {
+		if forbidden(r) != "" {
 			return utf8.RuneError
 		}
 		return r

@@ -462,5 +462,18 @@ func FuzzParse(f *testing.F) {
 		if second := printAll(again); first != second {
 			t.Fatalf("printed again, it is\n%s\nafter\n%s", second, first)
 		}
+		for _, p := range r.Packages {
+			data, err := Encode(p)
+			if err != nil || len(p.Interfaces)+len(p.Worlds) == 0 {
+				continue
+			}
+			decoded, _, err := Decode(data)
+			if err != nil {
+				t.Fatalf("encoded package is refused: %v\n%s", err, Print(p))
+			}
+			if want, got := Print(p), Print(decoded.Main); got != want {
+				t.Fatalf("decoded, it is\n%s\nafter\n%s", got, want)
+			}
+		}
 	})
 }
