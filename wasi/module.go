@@ -50,6 +50,8 @@ func CompileModule(ctx context.Context, e *component.Engine, bytes []byte) (*Mod
 	if !memory && len(m.Imports) > 0 {
 		return nil, errors.New("the module does not export its memory as \"memory\", which WASI 0.1 needs")
 	}
+	// The engine refuses a module over names that can't be read.
+	m.SetNames(m.Names())
 	if out.code, err = e.Core().Compile(ctx, m.Encode()); err != nil {
 		return nil, err
 	}

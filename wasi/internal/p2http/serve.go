@@ -49,17 +49,25 @@ const (
 // Serve has an instance handle one request and closes the instance. There may
 // be an error with every outcome.
 func Serve(w http.ResponseWriter, r *http.Request, instance Instance) (Outcome, error) {
+	handler, err := bind.LookupIncomingHandler(instance)
+	if err != nil {
+		return NotBegun, errors.Join(err, instance.Close(r.Context()))
+	}
+	return serve(w, r, handler.Handle, instance.Close)
+}
+
+func serve(w http.ResponseWriter, r *http.Request,
+	handle func(context.Context, bind.IncomingRequest, bind.ResponseOutparam) error,
+	closeInstance func(context.Context) error,
+) (Outcome, error) {
 	ctx := r.Context()
 	rc := http.NewResponseController(w)
 	s := &responseSink{w: w, rc: rc, done: make(chan struct{}), head: r.Method == http.MethodHead}
 	in := newIncomingRequest(r)
 	out := &outparam{response: s, request: r, body: in.body}
-	handler, err := bind.LookupIncomingHandler(instance)
-	if err == nil {
-		err = handler.Handle(ctx, in, out)
-	}
+	err := handle(ctx, in, out)
 	// A body that the guest left unfinished is aborted by this.
-	err = errors.Join(err, instance.Close(ctx))
+	err = errors.Join(err, closeInstance(ctx))
 	switch {
 	case out.refused != nil:
 		return NotBegun, errors.Join(err, &ResponseError{codeText{out.refused}})
@@ -99,7 +107,9 @@ func (p *outparam) drain() bool {
 	if p.body.ended.Load() {
 		return true
 	}
-	_ = p.response.rc.Flush() // a client may wait for it before it sends more
+	if p.closing {
+		_ = p.response.rc.Flush() // there may be much to come: answer first
+	}
 	_ = p.response.rc.SetReadDeadline(time.Now().Add(drainTimeout))
 	_, _ = io.CopyN(io.Discard, p.body.source, maxDrain)
 	return p.closing || p.body.ended.Load()
@@ -137,7 +147,9 @@ func (p *outparam) respond(r *outgoingResponse) {
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // net/http would guess one
 	}
-	if p.request.ProtoMajor == 1 && p.request.Body != http.NoBody && !p.body.ended.Load() {
+	// A client that still waits to be asked for the body is left to net/http.
+	waits := !p.body.taken && p.request.Header.Get("Expect") != ""
+	if p.request.ProtoMajor == 1 && p.request.Body != http.NoBody && !p.body.ended.Load() && !waits {
 		// Let the guest read on while it writes; net/http would read the rest
 		// now, and wait for it.
 		p.duplex = p.response.rc.EnableFullDuplex() == nil
