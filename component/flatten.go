@@ -250,6 +250,8 @@ func rewrite(m *wasm.Module, names []importName, limits Limits) ([]byte, error) 
 	if err := edited.LimitTables(limits.TableElements); err != nil {
 		return nil, err
 	}
+	// The engine refuses a module over names that can't be read.
+	edited.SetNames(m.Names())
 	return edited.Encode(), nil
 }
 

@@ -35,13 +35,14 @@ component.`,
 		Example: "  ashlar bindgen host --world plugin --out internal/plugin ./wit",
 		Args:    exactArgs("WIT"),
 		RunE: func(c *cobra.Command, args []string) error {
-			r, err := loadWIT(args[0], features)
+			r, w, err := loadWIT(args[0], features)
 			if err != nil {
 				return err
 			}
-			w, err := selectWorld(r, world)
-			if err != nil {
-				return err
+			if w == nil {
+				if w, err = selectWorld(r, world); err != nil {
+					return err
+				}
 			}
 			files, err := bindgen.Host(bindgen.Options{World: w, Package: pkg})
 			if err != nil {
@@ -93,13 +94,4 @@ func worldList(ws []*wit.World) string {
 		s += "\n  " + w.Name
 	}
 	return s
-}
-
-// loadWIT reads WIT text from a file or folder.
-func loadWIT(path string, features []string) (*wit.Resolve, error) {
-	r, err := wit.ParsePath(path, wit.Options{Features: features})
-	if err != nil {
-		return nil, withCode(exitInvalid, err)
-	}
-	return r, nil
 }

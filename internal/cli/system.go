@@ -28,8 +28,8 @@ func (g *grants) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringArrayVar(&g.dirs, "dir", nil, "grant a directory, as HOST[::GUEST][:ro]")
 	f.StringArrayVar(&g.env, "env", nil, "set an environment variable, as NAME=VALUE, or NAME to pass this process's on")
-	f.StringArrayVar(&g.allowNet, "allow-net", nil, "allow sockets to these addresses, as HOST:PORT, CIDR:PORT, or '*' (PORT may be '*' or a range)")
-	f.StringArrayVar(&g.allowHTTP, "allow-http", nil, "allow outgoing HTTP to these hosts, as HOST[:PORT], or '*'")
+	f.StringArrayVar(&g.allowNet, "allow-net", nil, "allow sockets, as [KIND://]HOST[:PORT[-PORT]], or '*'; KIND is tcp, udp, tcp-listen or udp-listen, HOST a name, an address or a range of them")
+	f.StringArrayVar(&g.allowHTTP, "allow-http", nil, "allow outgoing HTTP, as [http(s)://]HOST[:PORT], or '*'; HOST may be *.NAME")
 }
 
 // options turns the flags into WASI options. args are the guest's arguments,

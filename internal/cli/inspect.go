@@ -1,0 +1,209 @@
+package cli
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ashlar-wasm/ashlar/internal/binary"
+	"github.com/ashlar-wasm/ashlar/internal/wasm"
+	"github.com/ashlar-wasm/ashlar/wit"
+)
+
+// report is what inspect prints.
+type report struct {
+	File      string            `json:"file"`
+	Kind      string            `json:"kind"` // "component", "wit package" or "core module"
+	Size      int               `json:"size"`
+	Digest    string            `json:"digest"`
+	Imports   []string          `json:"imports"`
+	Exports   []string          `json:"exports"`
+	Modules   []moduleReport    `json:"coreModules,omitempty"`
+	Producers []wasm.Producer   `json:"producers,omitempty"`
+	Metadata  map[string]string `json:"metadata,omitempty"`
+	// WIT is the world as text. It is empty for core modules, and for
+	// components that import or export what WIT has no words for.
+	WIT string `json:"wit,omitempty"`
+}
+
+type moduleReport struct {
+	Name      string          `json:"name,omitempty"`
+	Offset    int             `json:"offset"`
+	Size      int             `json:"size"`
+	Producers []wasm.Producer `json:"producers,omitempty"`
+}
+
+func newInspect(s *streams) *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "inspect [flags] FILE",
+		Short: "Show what a component or core module is made of",
+		Long: `Show the kind of a WebAssembly file, its digest, what it imports and exports,
+the core modules in it, and what its metadata says of who made it.`,
+		Example: `  ashlar inspect hello.wasm
+  ashlar inspect -o json hello.wasm`,
+		Args: exactArgs("FILE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			if output != "text" && output != "json" {
+				return usageError("--output %q: expected text or json", output)
+			}
+			f, err := load(args[0])
+			if err != nil {
+				return err
+			}
+			if err := f.validate(); err != nil {
+				return f.invalid(err)
+			}
+			r, err := f.inspect()
+			if err != nil {
+				return f.invalid(err)
+			}
+			if output == "json" {
+				e := json.NewEncoder(s.out)
+				e.SetIndent("", "  ")
+				e.SetEscapeHTML(false)
+				return e.Encode(r)
+			}
+			return r.print(s.out)
+		},
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	return cmd
+}
+
+func (f *file) inspect() (*report, error) {
+	sum := sha256.Sum256(f.bytes)
+	r := &report{File: f.path, Size: len(f.bytes), Digest: "sha256:" + hex.EncodeToString(sum[:]), Imports: []string{}, Exports: []string{}}
+	if f.kind == binary.KindModule {
+		r.Kind = "core module"
+		m, err := wasm.Decode(f.bytes)
+		if err != nil {
+			return nil, err
+		}
+		for _, im := range m.Imports {
+			r.Imports = append(r.Imports, fmt.Sprintf("%s %s: %s", im.Module, im.Name, im.Kind))
+		}
+		for _, x := range m.Exports {
+			r.Exports = append(r.Exports, fmt.Sprintf("%s: %s", x.Name, x.Kind))
+		}
+		for _, u := range m.Customs {
+			r.custom(u.Name, u.Data)
+		}
+		return r, nil
+	}
+	c, err := binary.Decode(f.bytes)
+	if err != nil {
+		return nil, err
+	}
+	r.Kind = "component"
+	for _, d := range c.Defs {
+		switch d := d.(type) {
+		case *binary.Import:
+			r.Imports = append(r.Imports, d.Name.Name)
+		case *binary.Export:
+			r.Exports = append(r.Exports, d.Name.Name)
+		}
+	}
+	for _, u := range c.Customs {
+		r.custom(u.Name, u.Data)
+	}
+	r.modules(c)
+	if res, world, err := wit.Decode(f.bytes); err == nil {
+		if world == nil {
+			r.Kind = "wit package"
+		}
+		r.WIT = wit.Print(res.Main)
+	}
+	return r, nil
+}
+
+// modules lists the core modules of a component and those nested in it.
+func (r *report) modules(c *binary.Component) {
+	for _, d := range c.Defs {
+		switch d := d.(type) {
+		case *binary.Component:
+			r.modules(d)
+		case *binary.CoreModule:
+			info := moduleReport{Offset: d.Offset, Size: len(d.Bytes)}
+			if m, err := wasm.DecodeAt(d.Bytes, d.Offset); err == nil {
+				info.Name = m.Names().Module
+				if u, ok := m.Custom("producers"); ok {
+					// Metadata that can't be read is no reason to show nothing.
+					info.Producers, _ = wasm.DecodeProducers(u.Data)
+				}
+			}
+			r.Modules = append(r.Modules, info)
+		}
+	}
+}
+
+// metadataSections are custom sections whose contents are plain text.
+var metadataSections = map[string]bool{
+	"authors": true, "description": true, "homepage": true, "licenses": true, "revision": true, "source": true, "version": true,
+}
+
+func (r *report) custom(name string, data []byte) {
+	switch {
+	case name == "producers":
+		r.Producers, _ = wasm.DecodeProducers(data)
+	case metadataSections[name]:
+		if r.Metadata == nil {
+			r.Metadata = map[string]string{}
+		}
+		r.Metadata[name] = strings.ToValidUTF8(string(data), "\uFFFD")
+	}
+}
+
+func (r *report) print(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "file      %s\nkind      %s\nsize      %d bytes\ndigest    %s\n", r.File, r.Kind, r.Size, r.Digest)
+	for _, name := range []string{"version", "description", "authors", "licenses", "homepage", "source", "revision"} {
+		if v, ok := r.Metadata[name]; ok {
+			fmt.Fprintf(&b, "%-9s %q\n", name, v)
+		}
+	}
+	producers := func(indent string, ps []wasm.Producer) {
+		for _, p := range ps {
+			fmt.Fprintf(&b, "%s%s: %q %q\n", indent, p.Field, p.Name, p.Version)
+		}
+	}
+	if len(r.Producers) > 0 {
+		b.WriteString("producers\n")
+		producers("  ", r.Producers)
+	}
+	list := func(title string, names []string) {
+		fmt.Fprintf(&b, "%s (%d)\n", title, len(names))
+		for _, n := range names {
+			b.WriteString("  " + printable(n) + "\n")
+		}
+	}
+	list("imports", r.Imports)
+	list("exports", r.Exports)
+	if len(r.Modules) > 0 {
+		fmt.Fprintf(&b, "core modules (%d)\n", len(r.Modules))
+		for _, m := range r.Modules {
+			fmt.Fprintf(&b, "  at %#x: %d bytes %s\n", m.Offset, m.Size, printable(m.Name))
+			producers("    ", m.Producers)
+		}
+	}
+	if r.WIT != "" {
+		b.WriteString("\n" + r.WIT)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// printable makes a name that comes from a file safe to print.
+func printable(s string) string {
+	return strings.Map(func(c rune) rune {
+		if c < ' ' || c == 0x7f || c >= 0x80 && c < 0xa0 {
+			return '\uFFFD'
+		}
+		return c
+	}, s)
+}
