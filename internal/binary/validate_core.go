@@ -141,6 +141,9 @@ func (s *scope) coreExtern(x *wasm.Extern, space []coreType, offset int) (coreIt
 		if err := s.coreValType(x.Table.Elem, types, noSelf, offset); err != nil {
 			return item, err
 		}
+		if x.Table.Limits.Shared {
+			return item, &wasm.UnsupportedError{Feature: wasm.SharedEverything, Offset: offset}
+		}
 		if !x.Table.Elem.IsRef() {
 			return item, invalid(offset, "malformed reference type: %s", x.Table.Elem)
 		}
