@@ -2,7 +2,6 @@ package wit
 
 import (
 	"slices"
-	"strings"
 )
 
 // include reports whether an item with that gate is kept. A version in a gate
@@ -57,32 +56,4 @@ func attributes(attrs []attr) (s Stability, externalID string, err error) {
 		return s, "", seen[attrDeprecated].errorf("@deprecated needs @since or @unstable beside it")
 	}
 	return s, externalID, nil
-}
-
-// docText extracts the text of comments: markers are removed, and the
-// indentation that all lines share.
-func docText(d docs) string {
-	var parts []string
-	indent := -1
-	for _, c := range d.comments {
-		if body, ok := strings.CutPrefix(c, "/**"); ok && len(c) > len("/**/") {
-			c = strings.TrimSuffix(body, "*/")
-		} else {
-			c = strings.TrimLeft(c, "/")
-		}
-		c = strings.TrimRight(c, " \t\r\n\f\v")
-		parts = append(parts, c)
-		if c != "" {
-			n := len(c) - len(strings.TrimLeft(c, " \t\r\n\f"))
-			if indent < 0 || n < indent {
-				indent = n
-			}
-		}
-	}
-	if indent > 0 {
-		for i, c := range parts {
-			parts[i] = strings.TrimPrefix(c, strings.Repeat(" ", indent))
-		}
-	}
-	return strings.TrimRight(strings.ReplaceAll(strings.Join(parts, "\n"), "\r\n", "\n"), "\n")
 }

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"strings"
-	"unicode/utf8"
 )
 
 // metadataSection is the custom section that holds what component types can't
@@ -337,17 +335,6 @@ func applyMetadata(pkg *Package, data []byte) error {
 
 func missing(what, name string) error {
 	return fmt.Errorf("custom section %s describes %s %q, which does not exist", metadataSection, what, name)
-}
-
-// cleanDocs replaces characters that may not stand in text.
-func cleanDocs(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if forbidden(r) != "" {
-			return utf8.RuneError
-		}
-		return r
-	}, strings.ReplaceAll(s, "\r\n", "\n"))
-	return strings.TrimRight(s, "\n")
 }
 
 func (m worldMeta) apply(w *World) error {
