@@ -111,6 +111,9 @@ func (g *generator) lowerHandle(t *wit.TypeDef, export bool, v string) string {
 		res, method = k.Resource, "PutBorrow"
 	}
 	if g.key(res.Root(), export).export {
+		if strings.HasPrefix(v, "*") {
+			v = "(" + v + ")"
+		}
 		return fmt.Sprintf("c.LowerHandle(%s, %s.Handle)", g.abiType(t, export), v)
 	}
 	return fmt.Sprintf("c.%s(%s, %s)", method, g.resource(res, export), v)

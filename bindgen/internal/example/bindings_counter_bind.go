@@ -20,6 +20,7 @@ var resourceCount = abi.GuestResource("count")
 type Snapshot struct {
 	Counts []Count
 	Source Bucket
+	Last   *Count
 }
 
 // CounterExports calls the functions that a component exports as example:bindings/counter@1.2.0.
@@ -32,6 +33,7 @@ type CounterExports struct {
 	callCountAdd    abi.Export
 	callCountJoined abi.Export
 	callAll         abi.Export
+	callRestore     abi.Export
 }
 
 // LookupCounter finds the functions of example:bindings/counter@1.2.0 in an instance.
@@ -48,6 +50,9 @@ func LookupCounter(x abi.Exporter) (*CounterExports, error) {
 		return nil, err
 	}
 	if e.callAll, err = x.ExportedFunc("example:bindings/counter@1.2.0", "all", funcBindingsCounterExportAll); err != nil {
+		return nil, err
+	}
+	if e.callRestore, err = x.ExportedFunc("example:bindings/counter@1.2.0", "restore", funcBindingsCounterExportRestore); err != nil {
 		return nil, err
 	}
 	return e, nil
@@ -103,8 +108,17 @@ func (e *CounterExports) All(ctx context.Context, source Bucket) (result Snapsho
 		s[0] = uint64(c.PutBorrow(resourceBucket, source))
 	}, func(c *abi.Call, s []uint64) {
 		p := uint32(s[0])
-		c.Check(p, 12, 4)
+		c.Check(p, 20, 4)
 		result = loadSnapshot(c, p)
 	})
 	return result, err
+}
+
+// Restore is the function `restore`.
+func (e *CounterExports) Restore(ctx context.Context, s_ Snapshot) (err error) {
+	err = e.callRestore.Invoke(ctx, func(c *abi.Call, s []uint64) {
+		lowerSnapshot(c, s, s_)
+	}, func(c *abi.Call, s []uint64) {
+	})
+	return err
 }

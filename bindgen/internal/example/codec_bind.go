@@ -1141,19 +1141,52 @@ var funcBindingsCounterExportCountJoined = abi.Function([]abi.Field{abi.F("a", t
 
 var typeListOwnCount = abi.List(typeOwnCount)
 
-var typeSnapshot = abi.Record(abi.F("counts", typeListOwnCount), abi.F("source", typeOwnBucket))
+var typeOptionOwnCount = abi.OptionOf(typeOwnCount)
+
+var typeSnapshot = abi.Record(abi.F("counts", typeListOwnCount), abi.F("source", typeOwnBucket), abi.F("last", typeOptionOwnCount))
 
 var funcBindingsCounterExportAll = abi.Function([]abi.Field{abi.F("source", typeBorrowBucket)}, typeSnapshot)
 
+var funcBindingsCounterExportRestore = abi.Function([]abi.Field{abi.F("s", typeSnapshot)}, nil)
+
 func loadOwnCount(c *abi.Call, p uint32) Count {
 	return Count{c.LiftHandle(typeOwnCount, c.U32(p))}
+}
+
+func loadOptionOwnCount(c *abi.Call, p uint32) *Count {
+	if abi.Discriminant(uint32(c.U8(p)), 2) == 0 {
+		return nil
+	}
+	v := Count{c.LiftHandle(typeOwnCount, c.U32(p+4))}
+	return &v
 }
 
 func loadSnapshot(c *abi.Call, p uint32) Snapshot {
 	var v Snapshot
 	v.Counts = loadList(c, c.U32(p), c.U32(p+4), 4, 4, loadOwnCount)
 	v.Source = c.TakeOwn(resourceBucket, c.U32(p+8)).(Bucket)
+	v.Last = loadOptionOwnCount(c, p+12)
 	return v
+}
+
+func storeOwnCount(c *abi.Call, p uint32, v Count) {
+	c.PutU32(p, c.LowerHandle(typeOwnCount, v.Handle))
+}
+
+func lowerOptionOwnCount(c *abi.Call, s []uint64, v *Count) {
+	clear(s[1:2])
+	if v == nil {
+		s[0] = 0
+		return
+	}
+	s[0] = 1
+	s[1] = uint64(c.LowerHandle(typeOwnCount, (*v).Handle))
+}
+
+func lowerSnapshot(c *abi.Call, s []uint64, v Snapshot) {
+	setPair(s)(storeList(c, v.Counts, 4, 4, storeOwnCount))
+	s[2] = uint64(c.PutOwn(resourceBucket, v.Source))
+	lowerOptionOwnCount(c, s[3:], v.Last)
 }
 
 var typeResultUnitString = abi.ResultOf(nil, abi.String)

@@ -429,6 +429,130 @@ func TestStore(t *testing.T) {
 	}
 }
 
+// counterExporter plays a guest that implements counts: a representation is
+// the count.
+type counterExporter struct {
+	g     *guest
+	count *canon.ResourceType
+}
+
+type counterExport struct {
+	counterExporter
+	name string
+	t    *abi.FuncType
+}
+
+func (x counterExporter) ExportedFunc(iface, name string, t *abi.FuncType) (abi.Export, error) {
+	if iface != "example:bindings/counter@1.2.0" {
+		return nil, fmt.Errorf("no interface %q", iface)
+	}
+	return counterExport{x, name, t}, nil
+}
+
+func (e counterExport) Invoke(ctx context.Context, lower, lift func(c *abi.Call, stack []uint64)) error {
+	cx := &e.g.cx
+	cx.Owner = e
+	cx.Bind = map[*canon.Resource]*canon.ResourceType{}
+	e.count.Owner = e
+	cx.Bind[resourceCount] = e.count
+	c := abi.NewCall(ctx, cx)
+	s := make([]uint64, 17)
+	lower(&c, s)
+	own := func(n uint64) uint64 { return uint64(cx.Handles.AddOwn(e.count, canon.Rep{Core: uint32(n)})) }
+	put := func(p uint32, values ...uint64) {
+		for i, v := range values {
+			c.PutU32(p+uint32(4*i), uint32(v))
+		}
+		s[0] = uint64(p)
+	}
+	switch e.name {
+	case "[constructor]count":
+		s[0] = own(s[0])
+	case "[method]count.add":
+		s[0] += s[1]
+	case "[static]count.joined":
+		a := cx.Handles.TakeOwn(uint32(s[0]), e.count).Core
+		if b := uint32(s[1]); a == b {
+			msg, n := c.StoreString("same")
+			put(c.Alloc(12, 4), 1, uint64(msg), uint64(n))
+		} else {
+			put(c.Alloc(12, 4), 0, own(uint64(a+b)))
+		}
+	case "all":
+		// The borrowed bucket is all that the guest has; it gives back another.
+		bucket := cx.Handles.Rep(uint32(s[0]), resourceBucket.Type)
+		cx.Handles.Drop(uint32(s[0]), resourceBucket.Type)
+		list := c.Alloc(8, 4)
+		put(list, own(1), own(2))
+		put(c.Alloc(20, 4), uint64(list), 2, uint64(cx.Handles.AddOwn(resourceBucket.Type, bucket)), 1, own(3))
+	case "restore":
+		if s[1] != 2 || s[3] != 1 {
+			return fmt.Errorf("restore of %v", s[:5])
+		}
+		for i, want := range []uint32{1, 2} {
+			if n := cx.Handles.TakeOwn(c.U32(uint32(s[0])+uint32(4*i)), e.count).Core; n != want {
+				return fmt.Errorf("count %d is %d", i, n)
+			}
+		}
+		if n := cx.Handles.TakeOwn(uint32(s[4]), e.count).Core; n != 3 {
+			return fmt.Errorf("last count is %d", n)
+		}
+		cx.Handles.TakeOwn(uint32(s[2]), resourceBucket.Type)
+	}
+	lift(&c, s)
+	return nil
+}
+
+func TestCounter(t *testing.T) {
+	x := counterExporter{newGuest(), &canon.ResourceType{Name: "count", Guest: true}}
+	counter, err := LookupCounter(x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := t.Context()
+	newCount := func(n uint32) Count {
+		t.Helper()
+		c, err := counter.NewCount(ctx, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	a, b := newCount(5), newCount(7)
+	if n, err := counter.CountAdd(ctx, a, 3); err != nil || n != 8 {
+		t.Errorf("add gave %d, %v", n, err)
+	}
+	joined, err := counter.CountJoined(ctx, a, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := counter.CountAdd(ctx, joined, 0); err != nil || n != 12 {
+		t.Errorf("joined is %d, %v", n, err)
+	}
+	_, err = counter.CountJoined(ctx, newCount(7), b)
+	if e, ok := err.(abi.ErrorValue[string]); !ok || e.Value != "same" {
+		t.Errorf("error is %#v", err)
+	}
+	from := &bucket{name: "from"}
+	snap, err := counter.All(ctx, from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(snap.Counts) != 2 || snap.Source != from || snap.Last == nil {
+		t.Fatalf("snapshot %+v", snap)
+	}
+	if err := counter.Restore(ctx, snap); err != nil {
+		t.Error(err)
+	}
+	// What was passed on is gone, what was lent is not.
+	if !snap.Last.Gone || !a.Gone || b.Gone {
+		t.Errorf("gone: last %t, a %t, b %t", snap.Last.Gone, a.Gone, b.Gone)
+	}
+	if n := x.g.cx.Handles.Len(); n != 0 {
+		t.Errorf("%d handles are left in the guest", n)
+	}
+}
+
 func TestInvalidValuesTrap(t *testing.T) {
 	funcs := registry{}
 	if err := DefineEcho(funcs, (*EchoExports)(nil)); err != nil {
