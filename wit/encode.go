@@ -19,6 +19,7 @@ import (
 // does: records, flags types or tuples without members, upper case in its name.
 func Encode(pkg *Package) ([]byte, error) {
 	c := &binary.Component{}
+	budget := maxItems
 	add := func(name string, typ *binary.ComponentType) {
 		index := uint32(len(c.Defs)) // each type is followed by its export, which is a type too
 		c.Defs = append(c.Defs, &binary.Type{Def: typ}, &binary.Export{
@@ -27,14 +28,14 @@ func Encode(pkg *Package) ([]byte, error) {
 		})
 	}
 	for _, i := range pkg.Interfaces {
-		e := newTypeEncoder()
+		e := newTypeEncoder(&budget)
 		if err := e.interfaceType(i); err != nil {
 			return nil, fmt.Errorf("encode interface %s: %w", i.ID(), err)
 		}
 		add(i.Name, e.outer())
 	}
 	for _, w := range pkg.Worlds {
-		e := newTypeEncoder()
+		e := newTypeEncoder(&budget)
 		if err := e.world(w); err != nil {
 			return nil, fmt.Errorf("encode world %s: %w", w.ID(), err)
 		}
@@ -86,6 +87,9 @@ func (s *space) define(d binary.Def) uint32 {
 
 // typeEncoder writes one component type.
 type typeEncoder struct {
+	// budget bounds the instances that are written: each interface and world
+	// repeats all that it depends on.
+	budget    *int
 	component *space
 	// instance is the instance type that is being written, or nil.
 	instance *space
@@ -98,8 +102,9 @@ type typeEncoder struct {
 	ids       map[*TypeDef]int    // for keys of types
 }
 
-func newTypeEncoder() *typeEncoder {
+func newTypeEncoder(budget *int) *typeEncoder {
 	return &typeEncoder{
+		budget:    budget,
 		component: newSpace(),
 		instances: map[*Interface]uint32{},
 		aliases:   map[*TypeDef]uint32{},
@@ -153,6 +158,9 @@ func (e *typeEncoder) interfaceType(i *Interface) error {
 // instanceType writes the instance type of an interface, with or without its
 // functions, and counts the instance that will have it.
 func (e *typeEncoder) instanceType(i *Interface, functions bool) (uint32, error) {
+	if *e.budget -= 1 + len(i.Types); *e.budget < 0 {
+		return 0, fmt.Errorf("interfaces depend on more than %d types of others", maxItems)
+	}
 	e.instance, e.iface = newSpace(), i
 	position := map[*TypeDef]int{}
 	for n, t := range i.Types {
