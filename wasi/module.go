@@ -52,6 +52,7 @@ func CompileModule(ctx context.Context, e *component.Engine, bytes []byte) (*Mod
 	}
 	// The engine refuses a module over names that can't be read.
 	m.SetNames(m.Names())
+	m.CheckElements(engine.ElementsFunc)
 	if out.code, err = e.Core().Compile(ctx, m.Encode()); err != nil {
 		return nil, err
 	}

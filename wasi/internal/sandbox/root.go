@@ -7,6 +7,7 @@ import (
 	"path"
 	"strings"
 	"syscall"
+	"time"
 	"unicode/utf8"
 )
 
@@ -202,17 +203,15 @@ func (d *rootDir) setTimes(p string, follow bool, atime, mtime SetTime) error {
 	if fi.Mode()&fs.ModeSymlink != 0 {
 		return Unsupported
 	}
-	f, sub, err := d.open(p, OpenFlags{Read: true})
-	if err != nil {
-		return err
+	now := time.Now()
+	pick := func(t SetTime) time.Time {
+		if t.Now {
+			return now
+		}
+		return t.At // zero leaves the old one alone
 	}
-	if sub != nil {
-		defer sub.close()
-		f = sub.self()
-	} else {
-		defer f.Close()
-	}
-	return setTimesFile(f, atime, mtime)
+	name, _ := plain(p)
+	return rooted(d.root.Chtimes(name, pick(atime), pick(mtime)))
 }
 
 func (d *rootDir) mkdir(p string) error {
