@@ -252,6 +252,7 @@ func rewrite(m *wasm.Module, names []importName, limits Limits) ([]byte, error) 
 	}
 	// The engine refuses a module over names that can't be read.
 	edited.SetNames(m.Names())
+	edited.CheckElements(engine.ElementsFunc)
 	return edited.Encode(), nil
 }
 

@@ -10,7 +10,8 @@ type Trap struct {
 	// Message is the trap's text as the core specification's tests have it,
 	// such as "unreachable" or "integer divide by zero".
 	Message string
-	// Frames are the active guest functions, innermost first, at most 30.
+	// Frames are the active guest functions, innermost first, at most 30; none
+	// where compiled code exhausted the call stack.
 	Frames []Frame
 	cause  error
 }
@@ -54,6 +55,10 @@ var specText = map[string]string{
 	"invalid conversion to integer": "invalid conversion to integer",
 }
 
+// ElementsFunc is what modules that check their element segments by a start
+// function call it in their name section: where it traps, a segment did not fit.
+const ElementsFunc = "element segments"
+
 // trapOf turns an error of a wazero call into a *Trap or a *HostError.
 func trapOf(err error) error {
 	text := err.Error()
@@ -64,7 +69,13 @@ func trapOf(err error) error {
 		if s, ok := specText[msg]; ok {
 			msg = s
 		}
+		if len(frames) > 0 && frames[0].Function == ElementsFunc {
+			msg = "out of bounds table access"
+		}
 		return &Trap{Message: msg, Frames: frames, cause: err}
+	}
+	if strings.HasSuffix(head, ": out of bounds memory access") { // an active data segment
+		return &Trap{Message: "out of bounds memory access", cause: err}
 	}
 	if head == "stack overflow" {
 		return &Trap{Message: "call stack exhausted", Frames: frames, cause: err}

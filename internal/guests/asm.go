@@ -93,10 +93,10 @@ func (f *Func) body() wasm.Body {
 	return wasm.Body{Code: append(append(code, f.Body...), 0x0b)}
 }
 
-// module is a core module under construction.
-type module struct{ wasm.Module }
+// CoreModule is a core module under construction.
+type CoreModule struct{ wasm.Module }
 
-func (m *module) typ(params, results []wasm.ValType) uint32 {
+func (m *CoreModule) typ(params, results []wasm.ValType) uint32 {
 	for i, t := range m.Types {
 		if slices.Equal(t.Params, params) && slices.Equal(t.Results, results) {
 			return uint32(i)
@@ -106,12 +106,14 @@ func (m *module) typ(params, results []wasm.ValType) uint32 {
 	return uint32(len(m.Types) - 1)
 }
 
-func (m *module) importFunc(from, name string, params, results []wasm.ValType) {
+// ImportFunc imports a function. All imports come before the first Define.
+func (m *CoreModule) ImportFunc(from, name string, params, results []wasm.ValType) {
 	m.Imports = append(m.Imports, wasm.Import{Module: from, Name: name,
 		Extern: wasm.Extern{Kind: wasm.KindFunc, Type: m.typ(params, results)}})
 }
 
-func (m *module) define(f *Func) {
+// Define adds a function.
+func (m *CoreModule) Define(f *Func) {
 	index := uint32(len(m.Functions))
 	for _, im := range m.Imports {
 		if im.Kind == wasm.KindFunc {
@@ -125,21 +127,22 @@ func (m *module) define(f *Func) {
 	}
 }
 
-func constant(n int32) wasm.Expr { return wasm.Expr{Code: append(I32(n), 0x0b)} }
+// Constant is the expression of a constant, as in offsets and globals.
+func Constant(n int32) wasm.Expr { return wasm.Expr{Code: append(I32(n), 0x0b)} }
 
 // heapStart is where the bump allocator begins; data segments lie below.
 const heapStart = 4096
 
 // libc is the module that holds the memory, and a realloc that never frees.
 func libc(data []Data, pages uint64) []byte {
-	m := &module{}
+	m := &CoreModule{}
 	m.Memories = []wasm.Memory{{MemoryType: wasm.MemoryType{PageSizeLog2: 16, Limits: wasm.Limits{Min: pages}}}}
 	m.Exports = []wasm.Export{{Name: "memory", Kind: wasm.KindMemory}}
-	m.Globals = []wasm.Global{{GlobalType: wasm.GlobalType{Val: wasm.I32, Mutable: true}, Init: constant(heapStart)}}
+	m.Globals = []wasm.Global{{GlobalType: wasm.GlobalType{Val: wasm.I32, Mutable: true}, Init: Constant(heapStart)}}
 	i32 := wasm.I32
 	// realloc(old, oldSize, align, size): the next address that is aligned.
 	// Copying is left out: the host only grows what it fills itself.
-	m.define(&Func{Name: "realloc", Params: []wasm.ValType{i32, i32, i32, i32}, Results: []wasm.ValType{i32}, Locals: 1,
+	m.Define(&Func{Name: "realloc", Params: []wasm.ValType{i32, i32, i32, i32}, Results: []wasm.ValType{i32}, Locals: 1,
 		Body: Seq(
 			// p = (next + align - 1) & -align
 			GlobalGet(0), Get(2), I32Add, I32(1), I32Sub, I32(0), Get(2), I32Sub, Code{0x71}, Set(4),
@@ -150,7 +153,7 @@ func libc(data []Data, pages uint64) []byte {
 			Get(4),
 		)})
 	for _, d := range data {
-		m.Data = append(m.Data, wasm.Data{Mode: wasm.Active, At: constant(int32(d.At)), Init: []byte(d.Bytes)})
+		m.Data = append(m.Data, wasm.Data{Mode: wasm.Active, At: Constant(int32(d.At)), Init: []byte(d.Bytes)})
 	}
 	return m.Encode()
 }

@@ -33,76 +33,41 @@ type Export struct {
 
 // Component writes the component.
 func (g *Guest) Component() []byte {
-	b := &builder{c: &binary.Component{}, resources: map[*canon.Resource]uint32{}}
-	pages := max(g.Pages, 1)
-	b.def(&binary.CoreModule{Bytes: libc(g.Data, pages)})
-	b.def(&binary.CoreInstance{Module: 0})
-	b.def(&binary.Alias{Kind: binary.AliasCoreExport, Sort: binary.SortCoreMemory, Name: "memory"})
-	b.def(&binary.Alias{Kind: binary.AliasCoreExport, Sort: binary.SortCoreFunc, Name: "realloc"})
-	realloc := b.coreFunc()
-	opts := []binary.CanonOpt{{Kind: binary.OptMemory}, {Kind: binary.OptRealloc, Index: realloc}}
-
-	m := &module{}
-	var lowered []binary.CoreItem
-	provide := func(index uint32, params, results []wasm.ValType) {
-		name := fmt.Sprint(len(lowered))
-		m.importFunc("host", name, params, results)
-		lowered = append(lowered, binary.CoreItem{Name: name, SortIdx: binary.SortIdx{Sort: binary.SortCoreFunc, Index: index}})
-	}
+	b := NewBuilder()
+	libc := b.Libc(g.Data, g.Pages)
+	var imports []CoreFunc
 	for _, i := range g.Imports {
-		inst := b.importInstance(i)
+		inst := b.ImportInstance(i)
 		for _, f := range i.Funcs {
-			b.def(&binary.Alias{Kind: binary.AliasExport, Sort: binary.SortFunc, Instance: inst, Name: f.Name})
-			b.def(&binary.Canon{Op: binary.CanonLower, Func: b.funcs, Opts: opts})
-			b.funcs++
-			flat := f.Type.FlattenLower(false)
-			provide(b.coreFunc(), coreTypes(flat.Params), coreTypes(flat.Results))
+			imports = append(imports, b.Lower(b.Alias(binary.SortFunc, inst, f.Name), f.Type, libc.Options()...))
 		}
 	}
 	for _, r := range g.Drops {
-		b.def(&binary.Canon{Op: binary.CanonResourceDrop, Type: b.resources[r]})
-		provide(b.coreFunc(), []wasm.ValType{wasm.I32}, nil)
+		imports = append(imports, b.ResourceDrop(r))
 	}
-	m.Imports = append(m.Imports, wasm.Import{Module: "libc", Name: "memory",
-		Extern: wasm.Extern{Kind: wasm.KindMemory, Memory: wasm.MemoryType{PageSizeLog2: 16, Limits: wasm.Limits{Min: pages}}}})
-	for i := range g.Funcs {
-		m.define(&g.Funcs[i])
-	}
-	m.Customs = append(m.Customs, nameSection(m, g.Funcs))
-	b.def(&binary.CoreModule{Bytes: m.Encode()})
-	b.def(&binary.CoreInstance{Inline: true, Exports: lowered})
-	b.def(&binary.CoreInstance{Module: 1, Args: []binary.CoreArg{{Name: "host", Instance: 1}, {Name: "libc", Instance: 0}}})
+	core := b.Core(libc, g.Funcs, imports...)
 
 	interfaces := map[string][]binary.InlineExport{}
 	var order []string
 	for _, e := range g.Exports {
-		b.def(&binary.Alias{Kind: binary.AliasCoreExport, Sort: binary.SortCoreFunc, Instance: 2, Name: e.Core})
-		core := b.coreFunc()
-		s := &typeSpace{b: b, top: true, types: map[*canon.Type]binary.ValType{}}
-		ft := s.fn(e.Type)
-		b.def(&binary.Canon{Op: binary.CanonLift, Func: core, Type: ft, Opts: opts})
-		x := binary.SortIdx{Sort: binary.SortFunc, Index: b.funcs}
-		b.funcs++
+		x := b.Lift(b.CoreAlias(binary.SortCoreFunc, core, e.Core), e.Type, libc.Options()...)
 		if e.Interface == "" {
-			b.def(&binary.Export{Name: binary.ExternName{Name: e.Name}, SortIdx: x})
-			b.funcs++
+			b.Export(e.Name, binary.SortFunc, x)
 			continue
 		}
 		if interfaces[e.Interface] == nil {
 			order = append(order, e.Interface)
 		}
-		interfaces[e.Interface] = append(interfaces[e.Interface], binary.InlineExport{Name: binary.ExternName{Name: e.Name}, SortIdx: x})
+		interfaces[e.Interface] = append(interfaces[e.Interface], inline(e.Name, binary.SortFunc, x))
 	}
 	for _, name := range order {
-		b.def(&binary.Instance{Inline: true, Exports: interfaces[name]})
-		b.def(&binary.Export{Name: binary.ExternName{Name: name}, SortIdx: binary.SortIdx{Sort: binary.SortInstance, Index: b.instances}})
-		b.instances += 2
+		b.Export(name, binary.SortInstance, b.Bundle(interfaces[name]...))
 	}
-	return binary.Encode(b.c)
+	return b.Bytes()
 }
 
 // nameSection names the functions of the module, for stack traces.
-func nameSection(m *module, funcs []Func) wasm.Custom {
+func nameSection(m *CoreModule, funcs []Func) wasm.Custom {
 	imported := 0
 	for _, im := range m.Imports {
 		if im.Kind == wasm.KindFunc {
@@ -131,53 +96,9 @@ func coreTypes(ts []canon.CoreType) []wasm.ValType {
 	return out
 }
 
-// builder keeps count of the index spaces of the component it writes.
-type builder struct {
-	c                                  *binary.Component
-	types, funcs, instances, coreFuncs uint32
-	resources                          map[*canon.Resource]uint32 // type indices
-}
-
-func (b *builder) def(d binary.Def) { b.c.Defs = append(b.c.Defs, d) }
-
-// coreFunc returns the index of the core function just defined.
-func (b *builder) coreFunc() uint32 {
-	b.coreFuncs++
-	return b.coreFuncs - 1
-}
-
-// importInstance imports an interface and returns its instance index.
-func (b *builder) importInstance(i abi.Interface) uint32 {
-	s := &typeSpace{b: b, types: map[*canon.Type]binary.ValType{}, resources: map[*canon.Resource]uint32{}}
-	for _, r := range i.Resources {
-		if _, ok := b.resources[r]; ok {
-			continue // used from an interface that was imported before
-		}
-		s.decl(&binary.ExportDecl{Name: binary.ExternName{Name: r.Name}, Type: binary.ExternType{Kind: binary.ExternResource}})
-		s.resources[r] = s.n
-		s.n++
-	}
-	for _, f := range i.Funcs {
-		ft := s.fn(f.Type)
-		s.decl(&binary.ExportDecl{Name: binary.ExternName{Name: f.Name}, Type: binary.ExternType{Kind: binary.ExternFunc, Index: ft}})
-	}
-	b.def(&binary.Type{Def: &binary.InstanceType{Decls: s.decls}})
-	b.def(&binary.Import{Name: binary.ExternName{Name: i.Name}, Type: binary.ExternType{Kind: binary.ExternInstance, Index: b.types}})
-	b.types++
-	b.instances++
-	for _, r := range i.Resources {
-		if _, ok := b.resources[r]; !ok {
-			b.def(&binary.Alias{Kind: binary.AliasExport, Sort: binary.SortType, Instance: b.instances - 1, Name: r.Name})
-			b.resources[r] = b.types
-			b.types++
-		}
-	}
-	return b.instances - 1
-}
-
 // typeSpace writes types into an instance type, or into the component itself.
 type typeSpace struct {
-	b         *builder
+	b         *Builder
 	top       bool
 	decls     []binary.Def
 	n         uint32
@@ -191,9 +112,7 @@ func (s *typeSpace) decl(d binary.Def) { s.decls = append(s.decls, d) }
 // add defines a type and returns its index.
 func (s *typeSpace) add(d binary.DefType) uint32 {
 	if s.top {
-		s.b.def(&binary.Type{Def: d})
-		s.b.types++
-		return s.b.types - 1
+		return s.b.Def(&binary.Type{Def: d})
 	}
 	s.decl(&binary.Type{Def: d})
 	s.n++
@@ -202,12 +121,10 @@ func (s *typeSpace) add(d binary.DefType) uint32 {
 
 // name exports a type, as types that have labels must be.
 func (s *typeSpace) name(index uint32) uint32 {
-	name := binary.ExternName{Name: fmt.Sprintf("t%d", s.b.types+uint32(s.named))}
+	name := binary.ExternName{Name: fmt.Sprintf("t%d", s.b.counts[binary.SortType]+uint32(s.named))}
 	s.named++
 	if s.top {
-		s.b.def(&binary.Export{Name: name, SortIdx: binary.SortIdx{Sort: binary.SortType, Index: index}})
-		s.b.types++
-		return s.b.types - 1
+		return s.b.Def(&binary.Export{Name: name, SortIdx: binary.SortIdx{Sort: binary.SortType, Index: index}})
 	}
 	s.decl(&binary.ExportDecl{Name: name, Type: binary.ExternType{Kind: binary.ExternTypeEq, Index: index}})
 	s.n++
