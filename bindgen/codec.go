@@ -235,7 +235,7 @@ func (g *generator) function(way string, t wit.Type, export bool) string {
 	}
 	g.written[name] = true
 	var body string
-	goType := g.goType(t, export)
+	var goType string
 	r := root(t)
 	d, isDef := r.(*wit.TypeDef)
 	compound := false

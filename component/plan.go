@@ -79,8 +79,7 @@ type step struct {
 	module   int // index in modules, or -1
 	imported int // index in imports where module is -1
 	names    []namedItem
-	instance int                 // component instance that it belongs to
-	provides map[string]coreItem // import module name given by linking: set for an imported module
+	instance int // component instance that it belongs to
 }
 
 // namedItem is a core item given for an import of a module.

@@ -2,7 +2,6 @@ package abi
 
 import (
 	"encoding/binary"
-	"math"
 	"strings"
 
 	"github.com/ashlar-wasm/ashlar/internal/canon"
@@ -77,7 +76,7 @@ func ToRune(v uint32) rune { return canon.Rune(v) }
 // FromRune returns the core value of a char; what is no Unicode scalar value
 // becomes the replacement character.
 func FromRune(r rune) uint32 {
-	if r < 0 || r > math.MaxInt32 || r >= 0xd800 && r <= 0xdfff || r > 0x10ffff {
+	if r < 0 || r >= 0xd800 && r <= 0xdfff || r > 0x10ffff {
 		return 0xfffd
 	}
 	return uint32(r)

@@ -50,8 +50,7 @@ func Decode(b []byte) (*Component, error) {
 
 type decoder struct {
 	reader
-	depth   int
-	modules *int
+	depth int
 }
 
 // enter counts nesting; it returns false past the bound.

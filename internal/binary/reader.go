@@ -9,12 +9,11 @@ import (
 
 // Bounds of the decoder: what no real component comes near.
 const (
-	maxSize         = 1 << 30 // bytes of input
-	maxNesting      = 100     // components and types within one another
-	maxDefs         = 1 << 20 // definitions of one component
-	maxString       = 100_000 // bytes of a name
-	maxVector       = 1 << 20 // entries of a vector
-	maxNestedModule = 1000    // modules in a component
+	maxSize    = 1 << 30 // bytes of input
+	maxNesting = 100     // components and types within one another
+	maxDefs    = 1 << 20 // definitions of one component
+	maxString  = 100_000 // bytes of a name
+	maxVector  = 1 << 20 // entries of a vector
 )
 
 // reader reads from b; positions in errors are base+pos. After an error it
