@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -117,16 +116,4 @@ func exportsHint(c *component.Component) string {
 		names = append(names[:40], "\n  ...")
 	}
 	return "; it exports:" + strings.Join(names, "")
-}
-
-// limits are the flags that bound a guest.
-type limits struct {
-	timeout   time.Duration
-	maxMemory byteSize
-}
-
-func (l *limits) flags(c *cobra.Command) {
-	l.maxMemory = 1 << 30
-	c.Flags().DurationVar(&l.timeout, "timeout", 0, "end the guest after this time, like 500ms or 2m; counts from instantiation (default: no limit)")
-	c.Flags().Var(&l.maxMemory, "max-memory", "bytes of linear memory the guest may have, like 64MiB")
 }

@@ -1,9 +1,14 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
 )
 
 // byteSize is a flag for a number of bytes with an optional unit.
@@ -49,3 +54,31 @@ func (b *byteSize) String() string {
 
 // Type implements pflag.Value.
 func (*byteSize) Type() string { return "SIZE" }
+
+// limits are the flags that bound a guest.
+type limits struct {
+	timeout        time.Duration
+	compileTimeout time.Duration
+	maxMemory      byteSize
+}
+
+func (l *limits) flags(c *cobra.Command) {
+	l.maxMemory = 1 << 30
+	c.Flags().DurationVar(&l.timeout, "timeout", 0, "end the guest after this time, like 500ms or 2m; counts from instantiation (default: no limit)")
+	c.Flags().DurationVar(&l.compileTimeout, "compile-timeout", 5*time.Minute, "give up compiling the file after this time")
+	c.Flags().Var(&l.maxMemory, "max-memory", "bytes of linear memory the guest may have, like 64MiB")
+}
+
+// compile runs f, which compiles, within its time limit.
+func (l *limits) compile(ctx context.Context, f func(ctx context.Context) error) error {
+	if l.compileTimeout <= 0 {
+		return f(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.compileTimeout)
+	defer cancel()
+	err := f(ctx)
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return withCode(exitTimeout, fmt.Errorf("time limit of %v for compiling exceeded", l.compileTimeout))
+	}
+	return err
+}

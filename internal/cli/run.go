@@ -58,7 +58,11 @@ directory, environment or network but what a flag grants.
 func runModule(ctx context.Context, f *file, sys *system, l *limits) (err error) {
 	e := l.engine()
 	defer func() { err = errors.Join(err, e.Close(context.WithoutCancel(ctx))) }()
-	m, err := wasi.CompileModule(ctx, e, f.bytes)
+	var m *wasi.Module
+	err = l.compile(ctx, func(ctx context.Context) error {
+		m, err = wasi.CompileModule(ctx, e, f.bytes)
+		return err
+	})
 	if err != nil {
 		return f.wrap(err)
 	}

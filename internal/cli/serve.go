@@ -27,6 +27,7 @@ type serveOptions struct {
 	maxConnections  int
 	maxConcurrent   int
 	requestTimeout  time.Duration
+	compileTimeout  time.Duration
 	headerTimeout   time.Duration
 	idleTimeout     time.Duration
 	shutdownTimeout time.Duration
@@ -81,6 +82,7 @@ the server stops accepting, finishes the requests under way and ends.`,
 	fl.IntVar(&o.maxConnections, "max-connections", 4096, "open connections")
 	fl.IntVar(&o.maxConcurrent, "max-concurrent", 256, "requests handled at a time; further ones wait for up to 10s")
 	fl.DurationVar(&o.requestTimeout, "timeout", 60*time.Second, "time for one request")
+	fl.DurationVar(&o.compileTimeout, "compile-timeout", 5*time.Minute, "give up compiling the file after this time")
 	fl.DurationVar(&o.headerTimeout, "header-timeout", 10*time.Second, "time to send a request's headers")
 	fl.DurationVar(&o.idleTimeout, "idle-timeout", 2*time.Minute, "time that an unused connection stays open")
 	fl.DurationVar(&o.shutdownTimeout, "shutdown-timeout", 30*time.Second, "time for requests under way when the server is stopped")
@@ -93,7 +95,12 @@ func (o *serveOptions) serve(ctx context.Context, s *streams, f *file, sys *syst
 	life := context.WithoutCancel(ctx)
 	e := component.NewEngine(component.Options{Limits: component.Limits{MemoryBytes: uint64(o.maxMemory)}})
 	defer func() { err = errors.Join(err, e.Close(life)) }()
-	c, err := f.compile(ctx, e)
+	var c *component.Component
+	compiling := &limits{compileTimeout: o.compileTimeout}
+	err = compiling.compile(ctx, func(ctx context.Context) error {
+		c, err = f.compile(ctx, e)
+		return err
+	})
 	if err != nil {
 		return err
 	}

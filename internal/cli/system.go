@@ -165,7 +165,11 @@ type running struct {
 func (sys *system) instantiate(ctx context.Context, f *file, l *limits, run func(*running) error) (err error) {
 	e := l.engine()
 	defer func() { err = errors.Join(err, e.Close(context.WithoutCancel(ctx))) }()
-	c, err := f.compile(ctx, e)
+	var c *component.Component
+	err = l.compile(ctx, func(ctx context.Context) error {
+		c, err = f.compile(ctx, e)
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ type Config struct {
 	// magnitude slower. It is also what a platform without a code generator gets.
 	Interpreter bool
 	// CompileWorkers bounds the goroutines that one Compile uses; zero means
-	// one per CPU.
+	// one per CPU. There are always at least two.
 	CompileWorkers int
 	// HeapMemories keeps linear memories on the Go heap even where the
 	// platform could reserve address space for them.
@@ -64,6 +64,8 @@ func New(c Config) *Engine {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
+	// With one worker, compiling can't be cancelled.
+	workers = max(workers, 2)
 	// The background context is never consulted: a runtime without
 	// WithCloseOnContextDone keeps no context.
 	rt := wazero.NewRuntimeWithConfig(context.Background(), rc.WithCoreFeatures(coreFeatures))
@@ -80,7 +82,7 @@ type Module struct {
 }
 
 // Compile translates a validated core module. The import names must be
-// non-empty. It observes ctx only when more than one worker runs.
+// non-empty. It ends with ctx.
 func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
 	ctx = experimental.WithCompilationWorkers(ctx, e.workers)
 	c, err := e.runtime.CompileModule(ctx, wasm)
