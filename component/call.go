@@ -91,13 +91,13 @@ func liftResolved(cx *canon.Context, flat canon.Flat, ft *canon.FuncType, vals [
 func (i *Instance) run(ctx context.Context, call func()) error {
 	if !i.busy.CompareAndSwap(false, true) {
 		if i.cc != nil {
-			return &Trap{Message: "cannot enter component instance", Component: i.location()}
+			return &Trap{Kind: TrapCanonicalABI, Message: "cannot enter component instance", Component: i.location()}
 		}
 		return errBusy
 	}
 	defer i.busy.Store(false)
 	if i.poisoned != nil {
-		return &Trap{Message: ErrPoisoned.Error(), cause: ErrPoisoned}
+		return &Trap{Kind: TrapCanonicalABI, Message: ErrPoisoned.Error(), cause: ErrPoisoned}
 	}
 	if err := ctx.Err(); err != nil {
 		return err

@@ -114,7 +114,7 @@ func TestTrap(t *testing.T) {
 			i := instantiate(t, o, guests.Calc(), nil)
 			_, err := call(t, i, "", "div", component.U32Val(1), component.U32Val(0))
 			var trap *component.Trap
-			if !errors.As(err, &trap) || trap.Message != "integer divide by zero" {
+			if !errors.As(err, &trap) || trap.Message != "integer divide by zero" || trap.Kind != component.TrapDivideByZero {
 				t.Fatalf("got %v", err)
 			}
 			if len(trap.Stack) != 2 || trap.Stack[0].String() != "guest.divide" || trap.Stack[1].String() != "guest.div" {

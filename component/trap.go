@@ -14,9 +14,41 @@ import (
 // Frame is one function of a wasm stack trace, named by the name section.
 type Frame = engine.Frame
 
+// TrapKind tells traps apart.
+type TrapKind string
+
+// The kinds of traps: those of core instructions, named by the text that the
+// specification's tests have, and one for all that the Canonical ABI raises.
+const (
+	TrapUnreachable       TrapKind = "unreachable"
+	TrapMemoryBounds      TrapKind = "out of bounds memory access"
+	TrapTableBounds       TrapKind = "out of bounds table access"
+	TrapUndefinedElement  TrapKind = "undefined element"
+	TrapIndirectType      TrapKind = "indirect call type mismatch"
+	TrapDivideByZero      TrapKind = "integer divide by zero"
+	TrapIntegerOverflow   TrapKind = "integer overflow"
+	TrapInvalidConversion TrapKind = "invalid conversion to integer"
+	TrapStackExhausted    TrapKind = "call stack exhausted"
+	TrapUnalignedAtomic   TrapKind = "unaligned atomic"
+	TrapException         TrapKind = "uncaught exception propagated out of component"
+	TrapCanonicalABI      TrapKind = "canonical ABI"
+	TrapOther             TrapKind = "other"
+)
+
+// coreTrapKind returns the kind of a trap of the core engine.
+func coreTrapKind(message string) TrapKind {
+	switch k := TrapKind(message); k {
+	case TrapUnreachable, TrapMemoryBounds, TrapTableBounds, TrapUndefinedElement, TrapIndirectType, TrapDivideByZero,
+		TrapIntegerOverflow, TrapInvalidConversion, TrapStackExhausted, TrapUnalignedAtomic, TrapException:
+		return k
+	}
+	return TrapOther
+}
+
 // Trap is the error of a call in which the guest trapped. The instance can't
 // be entered again.
 type Trap struct {
+	Kind TrapKind
 	// Message is the trap's text in the words of the specification's tests,
 	// such as "unreachable" or "unknown handle index 1".
 	Message string
@@ -73,11 +105,11 @@ func (i *Instance) callError(err error) error {
 			continue
 		case *engine.Trap:
 			segments = append(segments, e.Frames)
-			return &Trap{Message: e.Message, Component: i.location(), Stack: join(segments), cause: err}
+			return &Trap{Kind: coreTrapKind(e.Message), Message: e.Message, Component: i.location(), Stack: join(segments), cause: err}
 		case *canon.Trap:
-			return &Trap{Message: e.Message, Component: i.location(), Stack: join(segments), cause: err}
+			return &Trap{Kind: TrapCanonicalABI, Message: e.Message, Component: i.location(), Stack: join(segments), cause: err}
 		case *Trap:
-			return &Trap{Message: e.Message, Component: e.Component, Stack: append(slices.Clone(e.Stack), join(segments)...), cause: e.cause}
+			return &Trap{Kind: e.Kind, Message: e.Message, Component: e.Component, Stack: append(slices.Clone(e.Stack), join(segments)...), cause: e.cause}
 		}
 		return &HostError{Err: err, Stack: join(segments)}
 	}
@@ -106,6 +138,11 @@ func guard(f func()) (err error) {
 	}()
 	f()
 	return nil
+}
+
+// CoreTrap makes the error of a trap in a core module that runs by itself.
+func CoreTrap(t *engine.Trap) *Trap {
+	return &Trap{Kind: coreTrapKind(t.Message), Message: t.Message, Stack: t.Frames, cause: t}
 }
 
 // ErrPoisoned is wrapped by the error of a call into an instance that trapped

@@ -148,7 +148,7 @@ func (m *Module) Run(ctx context.Context, s *System, memory func(exceeded error)
 func moduleError(err error) error {
 	var t *engine.Trap
 	if errors.As(err, &t) {
-		return &component.Trap{Message: t.Message, Stack: t.Frames}
+		return component.CoreTrap(t)
 	}
 	var h *engine.HostError
 	if errors.As(err, &h) {

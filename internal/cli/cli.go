@@ -108,7 +108,7 @@ what a flag grants them.
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError("%w\nSee '%s --help'.", err, c.CommandPath())
 	})
-	root.AddCommand(newRun(s), newServe(s), newInvoke(s), newInspect(s), newValidate(s), newWit(s), newBindgen(s))
+	root.AddCommand(newRun(s), newServe(s), newInvoke(s), newInspect(s), newValidate(), newWit(s), newBindgen(s))
 	return root
 }
 

@@ -1,12 +1,8 @@
 package cli
 
-import (
-	"fmt"
+import "github.com/spf13/cobra"
 
-	"github.com/spf13/cobra"
-)
-
-func newValidate(s *streams) *cobra.Command {
+func newValidate() *cobra.Command {
 	return &cobra.Command{
 		Use:   "validate FILE",
 		Short: "Check that a component or core module is valid",
@@ -14,16 +10,13 @@ func newValidate(s *streams) *cobra.Command {
 otherwise the offset in the file and the rule that is broken.`,
 		Example: "  ashlar validate hello.wasm",
 		Args:    exactArgs("FILE"),
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: func(_ *cobra.Command, args []string) error {
 			f, err := load(args[0])
 			if err != nil {
 				return err
 			}
 			if err := f.validate(); err != nil {
 				return f.invalid(err)
-			}
-			if v, _ := c.Flags().GetBool("verbose"); v {
-				fmt.Fprintf(s.err, "%s is valid\n", f.path)
 			}
 			return nil
 		},
