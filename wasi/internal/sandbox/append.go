@@ -16,12 +16,3 @@ func appendLocked(f *os.File, mu *sync.Mutex, p []byte) (int, error) {
 	}
 	return f.WriteAt(p, fi.Size())
 }
-
-// extend makes the file at least end bytes long.
-func extend(f *os.File, end int64) error {
-	fi, err := f.Stat()
-	if err != nil || fi.Size() >= end {
-		return err
-	}
-	return f.Truncate(end)
-}

@@ -405,7 +405,7 @@ func (p place) vacant() error {
 	if !p.slash {
 		return nil
 	}
-	if _, err := p.lstat(); err != nil {
+	if err := p.mustDir(); err != nil {
 		return err
 	}
 	return Exist

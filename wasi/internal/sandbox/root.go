@@ -252,8 +252,10 @@ func (d *rootDir) unlink(p string) error {
 // vacant fails if there is something at p, or if p can only be a directory.
 func (d *rootDir) vacant(p string) error {
 	name, slash := plain(p)
-	_, err := d.root.Lstat(name)
+	fi, err := d.root.Lstat(name)
 	switch {
+	case err == nil && slash && !fi.IsDir():
+		return NotDirectory
 	case err == nil:
 		return Exist
 	case CodeOf(rooted(err)) != NoEntry:

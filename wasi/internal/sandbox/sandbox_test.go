@@ -225,6 +225,8 @@ func TestChanges(t *testing.T) {
 		want(t, "link with slash", d.Link("file", d, "new/"), NoEntry)
 		want(t, "link to a directory", d.Link("dir", d, "new"), NotPermitted, Access)
 		want(t, "symlink with slash", d.Symlink("file", "new/"), NoEntry)
+		want(t, "symlink over a file, with slash", d.Symlink("x", "file/"), NotDirectory)
+		want(t, "symlink over a directory, with slash", d.Symlink("x", "dir/"), Exist)
 		want(t, "rmdir nonempty", d.Rmdir("dir"), NotEmpty)
 		want(t, "rename file with slash", d.Rename("file", d, "new/"), NotDirectory)
 		want(t, "rename over a directory", d.Rename("file", d, "dir"), IsDirectory)

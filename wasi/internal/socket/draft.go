@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"sync"
 )
 
 // A draft is a TCP socket that neither listens nor is connected.
@@ -25,7 +24,6 @@ type draft interface {
 // length of its queue can't be chosen.
 type plainDraft struct {
 	want     wanted
-	mu       sync.Mutex
 	listener *net.TCPListener // once it is bound
 }
 
