@@ -294,10 +294,8 @@ func fdPread(c *call) errno {
 // seekable is file, with the error for a stream that POSIX has.
 func (c *call) seekable(fd uint64, need rights) (*descriptor, errno) {
 	d, e := c.file(fd, need)
-	if e == badf {
-		if d, e := c.get(fd, 0); e == success && d.file == nil {
-			return nil, spipe
-		}
+	if d, e := c.get(fd, 0); e == success && d.file == nil {
+		return nil, spipe
 	}
 	return d, e
 }
@@ -317,7 +315,7 @@ func fdReadFn(c *call) errno {
 		return badf
 	case d.in != nil:
 		if d.base&fdRead == 0 {
-			return notcapable
+			return badf
 		}
 		n, e = readStream(c, d, bufs)
 	default:
@@ -412,7 +410,7 @@ func fdWriteFn(c *call) errno {
 		return badf
 	case d.out != nil:
 		if d.base&fdWrite == 0 {
-			return notcapable
+			return badf
 		}
 		n, e = writeStream(c, d, bufs)
 	default:

@@ -230,7 +230,7 @@ func TestRights(t *testing.T) {
 	g.want(success, "fd_fdstat_set_rights", fd, base&^uint64(fdWrite|fdSeek), 0)
 	p, n := g.put("x")
 	list, count := g.iov(p, n)
-	g.want(notcapable, "fd_write", fd, list, count, 24)
+	g.want(badf, "fd_write", fd, list, count, 24)
 	g.want(notcapable, "fd_seek", fd, 0, 0, 32)
 	g.want(success, "fd_seek", fd, 0, 1, 32) // only tells
 	g.want(notcapable, "fd_fdstat_set_rights", fd, base, 0)

@@ -123,11 +123,20 @@ func (p *Process) file(fd uint64, need rights) (*descriptor, errno) {
 	case d.file == nil:
 		return nil, badf
 	case d.file.IsDir():
-		return nil, isdir
+		return nil, badf
 	case d.base&need != need:
-		return nil, notcapable
+		return nil, lacking(need)
 	}
 	return d, success
+}
+
+// lacking is the error of missing rights. Reading and writing are what a file
+// was opened for, so that the error is that of POSIX.
+func lacking(need rights) errno {
+	if need&(fdRead|fdWrite) != 0 {
+		return badf
+	}
+	return notcapable
 }
 
 // dir returns an open descriptor of a directory.
