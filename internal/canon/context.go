@@ -31,6 +31,8 @@ type Context struct {
 	Owner any
 	// Fused keeps what only another guest needs to know of lifted values.
 	Fused bool
+
+	lifted uint64 // bytes, as charge counts them
 }
 
 // Resource returns the runtime type of a resource.
@@ -46,6 +48,16 @@ func (cx *Context) Resource(r *Resource) *ResourceType {
 
 // maxBytes bounds the bytes of one string or list (MAX_STRING_BYTE_LENGTH).
 const maxBytes = 1<<28 - 1
+
+// maxLifted bounds what lifting the values of one side of a call takes of the
+// host, in bytes: lists may name the same memory any number of times.
+const maxLifted = 1 << 30
+
+func (cx *Context) charge(n uint64) {
+	if cx.lifted += n; cx.lifted > maxLifted {
+		Raise("values are too large: more than %d bytes in one call", maxLifted)
+	}
+}
 
 // Alloc returns size bytes of guest memory from the guest's realloc, which are
 // checked to be aligned and in bounds.
@@ -78,6 +90,7 @@ func (cx *Context) Region(p, n, size, align uint32) []byte {
 	if uint64(p)+total > uint64(len(mem)) {
 		Raise("list content out-of-bounds: list pointer/length out of bounds of memory")
 	}
+	cx.charge(total)
 	return mem[p : uint64(p)+total]
 }
 

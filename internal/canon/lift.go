@@ -2,6 +2,7 @@ package canon
 
 import (
 	"context"
+	"unsafe"
 )
 
 // load lifts the value of type t at p, which is aligned and in bounds.
@@ -92,6 +93,7 @@ func (cx *Context) loadElems(p, n uint32, elem *Type) Val {
 	if elem.Kind == KindU8 {
 		return BytesVal(append([]byte(nil), cx.at(p, n)...))
 	}
+	cx.charge(uint64(n) * uint64(unsafe.Sizeof(Val(nil))))
 	l := make(ListVal, n)
 	for i := range l {
 		l[i] = cx.load(p+uint32(i)*elem.Size, elem)

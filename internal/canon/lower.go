@@ -100,6 +100,9 @@ func (cx *Context) lowerList(v Val, t *Type) (p, n uint32) {
 		}
 		v, n = pairs, uint32(len(l))
 	}
+	if uint64(n)*uint64(t.Elem.Size) > maxBytes {
+		Raise("list content out-of-bounds: list is too long")
+	}
 	p = cx.Alloc(t.Elem.Align, n*t.Elem.Size)
 	cx.storeElems(v, p, t.Elem)
 	return p, n

@@ -56,6 +56,7 @@ func (cx *Context) loadString(p, tagged uint32) (s string, enc simpleEncoding, u
 	if p&(align-1) != 0 {
 		Raise("unaligned pointer: string pointer not aligned to %d", align)
 	}
+	cx.charge(n)
 	b := mem[p : uint64(p)+n]
 	switch enc {
 	case utf8Units:
@@ -125,7 +126,7 @@ func (cx *Context) StoreString(s string) (p, tagged uint32) {
 }
 
 func (cx *Context) storeString(r rawString) (p, tagged uint32) {
-	if len(r.s) > maxBytes {
+	if r.enc == utf8Units && len(r.s) > maxBytes {
 		Raise("string content out-of-bounds: string is too long")
 	}
 	switch cx.Encoding {
