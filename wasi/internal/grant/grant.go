@@ -30,6 +30,8 @@ type Set struct {
 	Insecure io.Reader
 	// Network decides on sockets and lookups.
 	Network *socket.Policy
+	// Seed is for guests' hash maps.
+	Seed struct{ F0, F1 uint64 }
 	// Secret goes into whatever guests are told a hash of.
 	Secret [16]byte
 }

@@ -61,14 +61,11 @@ func (r *outgoingRequest) url() (*url.URL, error) {
 			return nil, bind.HTTPErrorCodeHTTPProtocolError{}
 		}
 	}
-	if r.authority == nil {
+	if r.authority == nil || r.path == nil {
 		return nil, bind.HTTPErrorCodeHTTPRequestURIInvalid{}
 	}
-	path := "/"
-	if r.path != nil && *r.path != "" {
-		path = *r.path
-	}
-	if path[0] == '?' {
+	path := *r.path
+	if path == "" || path[0] == '?' {
 		path = "/" + path
 	}
 	at, err := url.Parse("//" + *r.authority)

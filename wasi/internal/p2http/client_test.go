@@ -137,7 +137,7 @@ func TestSendBody(t *testing.T) {
 		g.must(err)
 		w, err := body.Write(g.ctx)
 		g.must(err)
-		g.must(w.Write(g.ctx, []byte("before "))) // held until the request is sent
+		g.write(w, "before ") // held until the request is sent
 		f, err := anywhere().Handle(g.ctx, r, nil)
 		g.must(err)
 		g.write(w, strings.Repeat("a", 300_000))
@@ -337,6 +337,7 @@ func TestRequestParts(t *testing.T) {
 		}
 	}
 	g.must(r.SetAuthority(g.ctx, text("example.com")))
+	g.must(r.SetPathWithQuery(g.ctx, text("/")))
 	g.must(r.SetScheme(g.ctx, bind.SchemeOther{Value: "WS"}))
 	if _, err := anywhere().Handle(g.ctx, r, nil); err != (bind.HTTPErrorCodeHTTPProtocolError{}) {
 		t.Errorf("another scheme: %v", err)

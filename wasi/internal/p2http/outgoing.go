@@ -114,6 +114,18 @@ func (c counted) Write(ctx context.Context, p []byte) error {
 	return nil
 }
 
+// Flush does not wait for a message that is not sent yet: guests may write a
+// body first and send it then.
+func (c counted) Flush() error {
+	select {
+	case <-c.body.connected:
+		return c.Writer.Flush()
+	default:
+		_, err := c.Writer.CheckWrite()
+		return err
+	}
+}
+
 func (b *outgoingBody) Write(context.Context) (bind.OutputStream, error) {
 	if b.taken {
 		return nil, failure

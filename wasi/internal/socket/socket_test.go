@@ -164,6 +164,9 @@ func testTCP(t *testing.T, v6 bool, open func(bool) (draft, error)) {
 		t.Errorf("writing after shutdown: %v", err)
 	}
 	ok(t, "shutdown", c.Shutdown(true, false))
+	if _, err := in.Read(0); err != stream.ErrClosed {
+		t.Errorf("reading nothing after shutdown: %v", err)
+	}
 	if _, err := in.Read(1); err != stream.ErrClosed {
 		t.Errorf("reading after shutdown: %v", err)
 	}

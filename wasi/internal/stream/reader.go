@@ -35,9 +35,6 @@ func (r *Reader) Read(n uint64) ([]byte, error) {
 	if r.closed || r.shut {
 		return nil, ErrClosed
 	}
-	if n == 0 {
-		return nil, nil
-	}
 	if len(r.unread) > 0 {
 		b := r.unread[:min(n, uint64(len(r.unread)))]
 		r.unread = r.unread[len(b):]
@@ -48,7 +45,9 @@ func (r *Reader) Read(n uint64) ([]byte, error) {
 		r.err = ErrClosed
 		return nil, err
 	}
-	r.ahead(n)
+	if n > 0 {
+		r.ahead(n)
+	}
 	return nil, nil
 }
 
