@@ -102,18 +102,21 @@ func (s *udpSocket) leave() {
 type incomingDatagrams struct{ socket *udpSocket }
 
 func (s *incomingDatagrams) Receive(_ context.Context, n uint64) ([]bind.IncomingDatagram, error) {
+	if n == 0 {
+		return nil, nil
+	}
+	d, ok, err := s.socket.Receive()
+	if err != nil {
+		return nil, netError(err)
+	}
 	var list []bind.IncomingDatagram
-	for size := 0; uint64(len(list)) < min(n, maxDatagrams) && size < stream.ChunkSize; {
-		d, ok, err := s.socket.Receive()
-		if err != nil && len(list) == 0 {
-			return nil, netError(err)
-		}
-		if err != nil || !ok {
-			break
-		}
+	for size := 0; ok; d, ok = s.socket.ReceiveMore() {
 		from, _ := socketAddress(d.Addr, nil)
 		list = append(list, bind.IncomingDatagram{Data: d.Data, RemoteAddress: from})
 		size += len(d.Data)
+		if uint64(len(list)) == min(n, maxDatagrams) || size >= stream.ChunkSize {
+			break
+		}
 	}
 	return list, nil
 }

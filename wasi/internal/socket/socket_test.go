@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -388,6 +389,37 @@ func TestUDP(t *testing.T) {
 	wait(t, b.Arriving())
 	if d, there, err := b.Receive(); !there || string(d.Data) != "back" || d.Addr != addrA {
 		t.Errorf("the reply: %q from %v, %v", d.Data, d.Addr, err)
+	}
+}
+
+func TestUDPReceivesWhatIsThere(t *testing.T) {
+	u, err := NewUDP(everything(), false)
+	ok(t, "new", err)
+	defer u.Close()
+	ok(t, "bind", u.StartBind(localhost(false)))
+	ok(t, "bind", u.FinishBind())
+	here, _ := u.LocalAddress()
+	for _, text := range []string{"one", "two", "three"} {
+		ok(t, "send", u.Send([]byte(text), here))
+	}
+	wait(t, u.Arriving())
+	d, there, err := u.Receive()
+	if string(d.Data) != "one" || !there || err != nil {
+		t.Fatalf("%q, %v, %v", d.Data, there, err)
+	}
+	for _, text := range []string{"two", "three"} {
+		d, there := u.ReceiveMore()
+		if runtime.GOOS == "windows" {
+			wait(t, u.Arriving())
+			d, there, err = u.Receive()
+			ok(t, "receive", err)
+		}
+		if string(d.Data) != text || !there || d.Addr != here {
+			t.Errorf("%q from %v, %v", d.Data, d.Addr, there)
+		}
+	}
+	if d, there := u.ReceiveMore(); there {
+		t.Errorf("%q more", d.Data)
 	}
 }
 

@@ -123,6 +123,21 @@ func (u *UDP) Receive() (d Datagram, ok bool, err error) {
 	}
 }
 
+// ReceiveMore is Receive after one that gave a datagram, with nothing else done
+// in between: it gives what else is there already.
+func (u *UDP) ReceiveMore() (d Datagram, ok bool) {
+	buf := make([]byte, 1<<16)
+	for {
+		n, from, ok := receiveNow(u.conn, buf)
+		if !ok {
+			return d, false
+		}
+		if from = unmap(from); u.accepts(from) {
+			return Datagram{Data: buf[:n:n], Addr: from}, true
+		}
+	}
+}
+
 func (u *UDP) accepts(from netip.AddrPort) bool {
 	if u.remote.IsValid() {
 		return from == u.remote
