@@ -202,11 +202,16 @@ func (i *Instance) fused(t *trampoline, caller *canon.Context, stack []uint64) {
 	args := buf[:copy(buf[:], stack)]
 	i.lifted(fn, t.instance,
 		func(cx *canon.Context, out []uint64) {
-			cx.LowerParams(out[:0], fn.typ, fn.flat, caller.LiftParams(t.typ, t.flat, args))
+			i.current = t.instance // a trap in here is the caller's
+			vals := caller.LiftParams(t.typ, t.flat, args)
+			i.current = fn.instance
+			cx.LowerParams(out[:0], fn.typ, fn.flat, vals)
 		},
 		func(cx *canon.Context, flat canon.Flat, ft *canon.FuncType, vals []uint64) {
 			if result := liftResolved(cx, flat, ft, vals); result != nil {
+				i.current = t.instance
 				caller.LowerResult(stack[:0], t.typ, t.flat, args, result)
+				i.current = fn.instance
 			}
 		})
 }

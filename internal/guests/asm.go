@@ -140,16 +140,18 @@ func libc(data []Data, pages uint64) []byte {
 	m.Exports = []wasm.Export{{Name: "memory", Kind: wasm.KindMemory}}
 	m.Globals = []wasm.Global{{GlobalType: wasm.GlobalType{Val: wasm.I32, Mutable: true}, Init: Constant(heapStart)}}
 	i32 := wasm.I32
-	// realloc(old, oldSize, align, size): the next address that is aligned.
-	// Copying is left out: the host only grows what it fills itself.
+	// realloc(old, oldSize, align, size): the next address that is aligned, or
+	// the old one to shrink.
 	m.Define(&Func{Name: "realloc", Params: []wasm.ValType{i32, i32, i32, i32}, Results: []wasm.ValType{i32}, Locals: 1,
 		Body: Seq(
+			Get(0), If(Seq(Get(3), Get(1), Code{0x4d}, If(Seq(Get(0), Return)))), // i32.le_u
 			// p = (next + align - 1) & -align
 			GlobalGet(0), Get(2), I32Add, I32(1), I32Sub, I32(0), Get(2), I32Sub, Code{0x71}, Set(4),
 			Get(4), Get(3), I32Add, GlobalSet(0),
 			// A page more where the memory is too small.
 			GlobalGet(0), MemorySize, I32(16), Code{0x74}, Code{0x4b}, // i32.shl, i32.gt_u
 			If(Seq(Get(3), I32(16), Code{0x76}, I32(1), I32Add, MemoryGrow, Drop)),
+			Get(4), Get(0), Get(1), Code{0xfc, 0x0a, 0, 0}, // memory.copy
 			Get(4),
 		)})
 	for _, d := range data {
