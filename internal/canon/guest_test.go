@@ -71,6 +71,8 @@ func show(v Val) string {
 	switch v := v.(type) {
 	case nil:
 		return "-"
+	case BytesVal:
+		return fmt.Sprintf("bytes(%x)", []byte(v))
 	case ListVal:
 		return list("list(", v)
 	case TupleVal:
