@@ -8,9 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime"
-	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -67,10 +65,7 @@ func Main() {
 	if runtime.GOMAXPROCS(0) < 2 {
 		runtime.GOMAXPROCS(2)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+	os.Exit(Run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
 // Run runs the command line and returns the exit code.
@@ -109,7 +104,28 @@ what a flag grants them.
 		return usageError("%w\nSee '%s --help'.", err, c.CommandPath())
 	})
 	root.AddCommand(newRun(s), newServe(s), newInvoke(s), newInspect(s), newValidate(), newWit(s), newBindgen(s))
+	root.InitDefaultCompletionCmd()
+	for _, c := range append(root.Commands(), root) {
+		if c.HasSubCommands() {
+			onlyCommands(c)
+		}
+	}
 	return root
+}
+
+// onlyCommands has a command that only holds others refuse what is none of them.
+func onlyCommands(c *cobra.Command) {
+	c.Args, c.DisableFlagsInUseLine, c.SuggestionsMinimumDistance = cobra.ArbitraryArgs, true, 2
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return c.Help()
+		}
+		hint := ""
+		if s := c.SuggestionsFor(args[0]); len(s) > 0 {
+			hint = fmt.Sprintf("; did you mean %q?", s[0])
+		}
+		return usageError("unknown command %q%s\nSee '%s --help'.", args[0], hint, c.CommandPath())
+	}
 }
 
 // exactArgs is cobra.ExactArgs with an error that says what is missing.

@@ -27,6 +27,9 @@ func writeGuests(t *testing.T) string {
 		"grow": guests.GrowAfterOutput(2000), "http": guests.HelloHTTP(),
 		"cut": guests.Calc()[:200], "empty": nil, "text": []byte("(component)"),
 		"module": []byte("\x00asm\x01\x00\x00\x00"),
+		// A command with 32 pages of memory.
+		"big": []byte("\x00asm\x01\x00\x00\x00\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x05\x03\x01\x00\x20" +
+			"\x07\x0a\x01\x06_start\x00\x00\x0a\x04\x01\x02\x00\x0b"),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name+".wasm"), b, 0o666); err != nil {
 			t.Fatal(err)
@@ -63,11 +66,20 @@ func TestCommands(t *testing.T) {
 		{[]string{"run", file("empty")}, exitInvalid, "", []string{"the file is empty"}},
 		{[]string{"run", file("text")}, exitInvalid, "", []string{"text format"}},
 		{[]string{"run", file("nothing")}, exitFailure, "", []string{"no such file"}},
+		{[]string{"run", file("big")}, 0, "", nil},
+		{[]string{"run", "--max-memory", "1MiB", file("big")}, exitMemory, "", []string{"memory limit of 1MiB exceeded"}},
+		{[]string{"run", "--max-memory", "0", file("big")}, exitUsage, "", []string{"above zero"}},
+		{[]string{"run", "--timeout", "0s", file("big")}, exitUsage, "", []string{"above zero"}},
+		{[]string{"serve", "--timeout", "-1s", file("http")}, exitUsage, "", []string{"above zero"}},
+		{[]string{"runn", file("big")}, exitUsage, "", []string{`unknown command "runn"; did you mean "run"?`}},
+		{[]string{"bindgen", "guest"}, exitUsage, "", []string{`unknown command "guest"`, "ashlar bindgen --help"}},
+		{[]string{"completion", "tcsh"}, exitUsage, "", []string{`unknown command "tcsh"`}},
 		{[]string{"run"}, exitUsage, "", []string{"missing argument FILE"}},
 		{[]string{"run", "--max-memory", "much", file("hello")}, exitUsage, "", []string{"64MiB"}},
 		{[]string{"run", "--dir", "::", file("hello")}, exitUsage, "", []string{"HOST[::GUEST][:ro]"}},
 		{[]string{"run", "--env", "=x", file("hello")}, exitUsage, "", []string{"NAME=VALUE"}},
 		{[]string{"invoke", file("calc"), "add(20, 22)"}, 0, "42\n", nil},
+		{[]string{"invoke", file("hello"), "wasi:cli/run#run()"}, 0, "ok\n", []string{hello}},
 		{[]string{"invoke", file("calc"), `echo("a\"b")`}, 0, "\"a\\\"b\"\n", nil},
 		{[]string{"invoke", file("calc"), "docs:calc/points#swap({x: 1, y: -2})"}, 0, "{x: -2, y: 1}\n", nil},
 		{[]string{"invoke", file("calc"), "docs:calc/points@0.1.0#swap({y: 1, x: 3,})"}, 0, "{x: 1, y: 3}\n", nil},
@@ -82,7 +94,7 @@ func TestCommands(t *testing.T) {
 		{[]string{"validate", file("cut")}, exitInvalid, "", []string{"offset 0x"}},
 		{[]string{"serve", file("hello")}, exitInvalid, "", []string{"exports no wasi:http/incoming-handler"}},
 		{[]string{"bindgen", "host", dir}, exitInvalid, "", nil},
-		{[]string{"frobnicate"}, exitFailure, "", []string{"unknown command"}},
+		{[]string{"frobnicate"}, exitUsage, "", []string{"unknown command"}},
 	} {
 		t.Run(strings.Join(c.args[:min(2, len(c.args))], " "), func(t *testing.T) {
 			code, stdout, stderr := ashlar(c.args...)
@@ -275,13 +287,13 @@ func TestGuestLog(t *testing.T) {
 }
 
 func TestByteSize(t *testing.T) {
-	for in, want := range map[string]uint64{"0": 0, "12": 12, "1KiB": 1024, "64MiB": 64 << 20, "2GiB": 2 << 30, "1MB": 1e6, "3K": 3072} {
+	for in, want := range map[string]uint64{"12": 12, "1KiB": 1024, "64MiB": 64 << 20, "2GiB": 2 << 30, "1MB": 1e6, "3K": 3072} {
 		var b byteSize
 		if err := b.Set(in); err != nil || uint64(b) != want {
 			t.Errorf("%s: %d, %v", in, b, err)
 		}
 	}
-	for _, in := range []string{"", "x", "-1", "1.5MiB", "99999999999GiB", "MiB"} {
+	for _, in := range []string{"", "x", "0", "0KiB", "-1", "1.5MiB", "99999999999GiB", "MiB"} {
 		var b byteSize
 		if err := b.Set(in); err == nil {
 			t.Errorf("%q was accepted as %d", in, b)

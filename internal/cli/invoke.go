@@ -18,7 +18,8 @@ func newInvoke(s *streams) *cobra.Command {
 		Use:   "invoke [flags] FILE CALL",
 		Short: "Call an exported function of a component",
 		Long: `Call an exported function of a component with arguments written in WAVE, and
-print its result in WAVE on one line.
+print its result in WAVE on one line. What the guest prints goes to standard
+error, so that nothing but the result is on standard output.
 
 CALL names the function with the interface that exports it, if there is one:
 'add(20, 22)' or 'ns:pkg/iface#add(1, {x: 2})'. The version of the interface
@@ -40,7 +41,8 @@ may be left out.
 			if !ok {
 				return usageError("%q is no call: expected a function name and arguments in parentheses, like 'add(1, 2)'", args[1])
 			}
-			return g.withSystem(s, []string{f.path}, func(sys *system) error {
+			guest := &streams{in: s.in, out: s.err, err: s.err}
+			return g.withSystem(guest, []string{f.path}, func(sys *system) error {
 				return invoke(c, s, f, sys, &l, path, params)
 			})
 		},

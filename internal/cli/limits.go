@@ -31,13 +31,13 @@ func (b *byteSize) Set(s string) error {
 			continue
 		}
 		v, err := strconv.ParseUint(n, 10, 64)
-		if err != nil || v > 1<<62/u.factor {
+		if err != nil || v == 0 || v > 1<<62/u.factor {
 			break
 		}
 		*b = byteSize(v * u.factor)
 		return nil
 	}
-	return fmt.Errorf("%q is no size: expected a number of bytes, or one with a unit like 64MiB", s)
+	return fmt.Errorf("%q is no size: expected a number of bytes above zero, or one with a unit like 64MiB", s)
 }
 
 // String implements pflag.Value.
@@ -55,30 +55,54 @@ func (b *byteSize) String() string {
 // Type implements pflag.Value.
 func (*byteSize) Type() string { return "SIZE" }
 
+// timeLimit is a flag for a time above zero.
+type timeLimit time.Duration
+
+// Set implements pflag.Value.
+func (t *timeLimit) Set(s string) error {
+	d, err := time.ParseDuration(s)
+	if err != nil || d <= 0 {
+		return fmt.Errorf("%q is no time: expected one above zero with a unit, like 500ms or 2m", s)
+	}
+	*t = timeLimit(d)
+	return nil
+}
+
+// String implements pflag.Value. The zero value is no limit.
+func (t *timeLimit) String() string {
+	if *t == 0 {
+		return ""
+	}
+	return time.Duration(*t).String()
+}
+
+// Type implements pflag.Value.
+func (*timeLimit) Type() string { return "TIME" }
+
 // limits are the flags that bound a guest.
 type limits struct {
-	timeout        time.Duration
-	compileTimeout time.Duration
+	timeout        timeLimit
+	compileTimeout timeLimit
 	maxMemory      byteSize
 }
 
 func (l *limits) flags(c *cobra.Command) {
-	l.maxMemory = 1 << 30
-	c.Flags().DurationVar(&l.timeout, "timeout", 0, "end the guest after this time, like 500ms or 2m; counts from instantiation (default: no limit)")
-	c.Flags().DurationVar(&l.compileTimeout, "compile-timeout", 5*time.Minute, "give up compiling the file after this time")
+	l.maxMemory, l.compileTimeout = 1<<30, compileTimeout
+	c.Flags().Var(&l.timeout, "timeout", "end the guest after this time, like 500ms or 2m; counts from instantiation (default: no limit)")
+	c.Flags().Var(&l.compileTimeout, "compile-timeout", "give up compiling the file after this time")
 	c.Flags().Var(&l.maxMemory, "max-memory", "bytes of linear memory the guest may have, like 64MiB")
 }
 
+// compileTimeout is the default bound on compiling.
+const compileTimeout = timeLimit(5 * time.Minute)
+
 // compile runs f, which compiles, within its time limit.
 func (l *limits) compile(ctx context.Context, f func(ctx context.Context) error) error {
-	if l.compileTimeout <= 0 {
-		return f(ctx)
-	}
-	ctx, cancel := context.WithTimeout(ctx, l.compileTimeout)
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(l.compileTimeout))
 	defer cancel()
 	err := f(ctx)
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return withCode(exitTimeout, fmt.Errorf("time limit of %v for compiling exceeded", l.compileTimeout))
+		return withCode(exitTimeout, fmt.Errorf("time limit of %v for compiling exceeded", time.Duration(l.compileTimeout)))
 	}
 	return err
 }

@@ -8,6 +8,9 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,17 +29,22 @@ type serveOptions struct {
 	maxMemory       byteSize
 	maxConnections  int
 	maxConcurrent   int
-	requestTimeout  time.Duration
-	compileTimeout  time.Duration
-	headerTimeout   time.Duration
-	idleTimeout     time.Duration
-	shutdownTimeout time.Duration
+	requestTimeout  timeLimit
+	compileTimeout  timeLimit
+	headerTimeout   timeLimit
+	idleTimeout     timeLimit
+	shutdownTimeout timeLimit
 	verbose         bool
 }
 
 func newServe(s *streams) *cobra.Command {
 	var g grants
-	o := serveOptions{maxHeader: 1 << 20, maxBody: 64 << 20, maxMemory: 1 << 30}
+	o := serveOptions{
+		maxHeader: 1 << 20, maxBody: 64 << 20, maxMemory: 1 << 30,
+		requestTimeout: timeLimit(time.Minute), compileTimeout: compileTimeout,
+		headerTimeout: timeLimit(10 * time.Second), idleTimeout: timeLimit(2 * time.Minute),
+		shutdownTimeout: timeLimit(30 * time.Second),
+	}
 	cmd := &cobra.Command{
 		Use:   "serve [flags] FILE",
 		Short: "Serve HTTP with a wasi:http component",
@@ -67,7 +75,11 @@ the server stops accepting, finishes the requests under way and ends.`,
 			}
 			guest := &streams{out: s.err, err: s.err}
 			return g.withSystem(guest, []string{f.path}, func(sys *system) error {
-				return o.serve(c.Context(), s, f, sys)
+				ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
+				defer stop()
+				// A second signal ends the process.
+				context.AfterFunc(ctx, stop)
+				return o.serve(ctx, s, f, sys)
 			})
 		},
 	}
@@ -81,11 +93,11 @@ the server stops accepting, finishes the requests under way and ends.`,
 	fl.Var(&o.maxMemory, "max-memory", "bytes of linear memory for each request")
 	fl.IntVar(&o.maxConnections, "max-connections", 4096, "open connections")
 	fl.IntVar(&o.maxConcurrent, "max-concurrent", 256, "requests handled at a time; further ones wait for up to 10s")
-	fl.DurationVar(&o.requestTimeout, "timeout", 60*time.Second, "time for one request")
-	fl.DurationVar(&o.compileTimeout, "compile-timeout", 5*time.Minute, "give up compiling the file after this time")
-	fl.DurationVar(&o.headerTimeout, "header-timeout", 10*time.Second, "time to send a request's headers")
-	fl.DurationVar(&o.idleTimeout, "idle-timeout", 2*time.Minute, "time that an unused connection stays open")
-	fl.DurationVar(&o.shutdownTimeout, "shutdown-timeout", 30*time.Second, "time for requests under way when the server is stopped")
+	fl.Var(&o.requestTimeout, "timeout", "time for one request")
+	fl.Var(&o.compileTimeout, "compile-timeout", "give up compiling the file after this time")
+	fl.Var(&o.headerTimeout, "header-timeout", "time to send a request's headers")
+	fl.Var(&o.idleTimeout, "idle-timeout", "time that an unused connection stays open")
+	fl.Var(&o.shutdownTimeout, "shutdown-timeout", "time for requests under way when the server is stopped")
 	fl.BoolVarP(&o.verbose, "verbose", "v", false, "log every request")
 	return cmd
 }
@@ -124,8 +136,8 @@ func (o *serveOptions) serve(ctx context.Context, s *streams, f *file, sys *syst
 	server := &http.Server{
 		Handler:           handler,
 		MaxHeaderBytes:    int(o.maxHeader),
-		ReadHeaderTimeout: o.headerTimeout,
-		IdleTimeout:       o.idleTimeout,
+		ReadHeaderTimeout: time.Duration(o.headerTimeout),
+		IdleTimeout:       time.Duration(o.idleTimeout),
 		ErrorLog:          log.New(logger, "", 0),
 		Protocols:         new(http.Protocols),
 	}
@@ -157,12 +169,12 @@ func (o *serveOptions) serve(ctx context.Context, s *streams, f *file, sys *syst
 		return err
 	case <-ctx.Done():
 	}
-	drain, cancel := context.WithTimeout(life, o.shutdownTimeout)
+	drain, cancel := context.WithTimeout(life, time.Duration(o.shutdownTimeout))
 	defer cancel()
 	if err := server.Shutdown(drain); err != nil {
 		// Handlers see their requests cancelled and end.
 		_ = server.Close()
-		return fmt.Errorf("requests still under way after %v were broken off", o.shutdownTimeout)
+		return fmt.Errorf("requests still under way after %v were broken off", time.Duration(o.shutdownTimeout))
 	}
 	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
 		return err

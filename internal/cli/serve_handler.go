@@ -39,7 +39,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := h.last.Add(1)
 	start := time.Now()
 	rec := &recorder{ResponseWriter: w}
-	ctx, cancel := context.WithTimeoutCause(r.Context(), h.options.requestTimeout, errors.New("time limit for the request exceeded"))
+	ctx, cancel := context.WithTimeoutCause(r.Context(), time.Duration(h.options.requestTimeout), errors.New("time limit for the request exceeded"))
 	defer cancel()
 	out, errs := h.log.guest(id, "stdout"), h.log.guest(id, "stderr")
 	defer func() {

@@ -107,8 +107,8 @@ func (l *limits) start(ctx context.Context, s *streams) (context.Context, contex
 	if l.timeout <= 0 {
 		return ctx, func() {}
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, l.timeout, l.timeoutError())
-	hard := time.AfterFunc(l.timeout+graceTime, func() {
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(l.timeout), l.timeoutError())
+	hard := time.AfterFunc(time.Duration(l.timeout)+graceTime, func() {
 		fmt.Fprintf(s.err, "ashlar: %v\n", l.timeoutError())
 		os.Exit(exitTimeout)
 	})
@@ -116,7 +116,7 @@ func (l *limits) start(ctx context.Context, s *streams) (context.Context, contex
 }
 
 func (l *limits) timeoutError() error {
-	return withCode(exitTimeout, fmt.Errorf("time limit of %v exceeded", l.timeout))
+	return withCode(exitTimeout, fmt.Errorf("time limit of %v exceeded", time.Duration(l.timeout)))
 }
 
 // result turns the error of running a guest into that of the command.
@@ -142,6 +142,8 @@ func (l *limits) result(ctx context.Context, s *streams, err, exceeded error) er
 			return withCode(exitMemory, l.memoryError(exceeded))
 		}
 		return withCode(exitTrap, fmt.Errorf("%w\n%s", err, strings.TrimRight(trap.Backtrace(), "\n")))
+	case memoryLimit(err) != nil:
+		return withCode(exitMemory, l.memoryError(err))
 	}
 	return err
 }
