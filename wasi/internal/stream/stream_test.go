@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -159,8 +160,8 @@ func (s *slowWriter) Write(p []byte) (int, error) {
 func TestWriter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sink := &slowWriter{delay: time.Second}
-		released := false
-		w := NewWriter(sink, false, func(failed bool) error { released = !failed; return nil })
+		var released atomic.Bool
+		w := NewWriter(sink, false, func(failed bool) error { released.Store(!failed); return nil })
 		n, err := w.CheckWrite()
 		if n != ChunkSize || err != nil {
 			t.Fatal(n, err)
@@ -192,12 +193,13 @@ func TestWriter(t *testing.T) {
 		}
 		w.Write(t.Context(), []byte("c"))
 		w.Close()
-		if released {
+		if released.Load() {
 			t.Error("released before the last byte")
 		}
 		time.Sleep(2 * time.Second)
-		if !released || sink.Len() != ChunkSize+3 {
-			t.Errorf("after close: released %v, %d bytes", released, sink.Len())
+		synctest.Wait()
+		if !released.Load() || sink.Len() != ChunkSize+3 {
+			t.Errorf("after close: released %v, %d bytes", released.Load(), sink.Len())
 		}
 		if _, err := w.CheckWrite(); err != ErrClosed {
 			t.Errorf("after close: %v", err)
