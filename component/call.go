@@ -90,10 +90,10 @@ func liftResolved(cx *canon.Context, flat canon.Flat, ft *canon.FuncType, vals [
 // run makes a call into the instance from outside.
 func (i *Instance) run(ctx context.Context, call func()) error {
 	if !i.busy.CompareAndSwap(false, true) {
-		if i.cc != nil {
+		if callInProgress(ctx, i) {
 			return &Trap{Kind: TrapCanonicalABI, Message: "cannot enter component instance", Component: i.location()}
 		}
-		return errBusy
+		return ErrBusy
 	}
 	defer i.busy.Store(false)
 	if i.poisoned != nil {
@@ -221,7 +221,7 @@ func (i *Instance) destroy(ctx context.Context, def *resourceDef, rep canon.Rep)
 		i.task, i.current = before, current
 		i.leave(def.instance, caller)
 	}
-	if i.cc != nil && callInProgress(ctx, i) {
+	if callInProgress(ctx, i) {
 		run(i.current)
 		return nil
 	}
@@ -231,7 +231,7 @@ func (i *Instance) destroy(ctx context.Context, def *resourceDef, rep canon.Rep)
 // callInProgress tells whether ctx is that of a call into the instance.
 func callInProgress(ctx context.Context, i *Instance) bool {
 	c, ok := ctx.Value(instanceKey{}).(*callContext)
-	return ok && c.instance == i
+	return ok && c.instance == i && i.cc == c
 }
 
 // ExportedFunc implements abi.Exporter.

@@ -2,7 +2,7 @@ package component
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"sync/atomic"
 
 	"github.com/ashlar-wasm/ashlar/internal/canon"
@@ -265,5 +265,5 @@ func (i *Instance) MemoryExceeded() error {
 	return nil
 }
 
-// errBusy is returned when a second call is made into an instance.
-var errBusy = fmt.Errorf("a call into the instance is under way")
+// ErrBusy is returned when a second call is made into an instance.
+var ErrBusy = errors.New("a call into the instance is under way")

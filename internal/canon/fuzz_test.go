@@ -272,13 +272,13 @@ func FuzzRoundTrip(f *testing.F) {
 			}
 		}
 		if msg := trap(t, func() {
-			cx, _ := newGuest(1<<20, encA)
+			cx, _ := newGuest(1<<18, encA)
 			p := cx.Alloc(typ.Align, typ.Size)
 			cx.store(value(), p, typ)
 			same("memory", cx.load(p, typ))
 
 			ft := Func(false, []Field{{Name: "a", Type: typ}}, typ)
-			cx, _ = newGuest(1<<20, encA)
+			cx, _ = newGuest(1<<18, encA)
 			flat := cx.LowerParams(nil, ft, ft.FlattenLift(false, false), []Val{value()})
 			if lift := ft.FlattenLift(false, false); len(flat) != len(lift.Params) {
 				t.Fatalf("%s: %d core values, want %d", typ, len(flat), len(lift.Params))
@@ -286,7 +286,7 @@ func FuzzRoundTrip(f *testing.F) {
 			cx.Fused = true
 			mid := cx.LiftParams(ft, ft.FlattenLower(false), append(flat, make([]uint64, 2)...))[0]
 
-			other, _ := newGuest(1<<20, encB)
+			other, _ := newGuest(1<<18, encB)
 			lower := ft.FlattenLower(false)
 			args := make([]uint64, len(lower.Params))
 			if lower.SpillResult {

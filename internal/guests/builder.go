@@ -105,6 +105,13 @@ func (b *Builder) Core(libc Libc, funcs []Func, imports ...CoreFunc) (instance u
 	return b.Def(&binary.CoreInstance{Module: b.Def(&binary.CoreModule{Bytes: m.Encode()}), Args: args})
 }
 
+// Instantiate adds a core module that imports nothing, instantiates it, and
+// exports its function of that name and of type [] -> [i32].
+func (b *Builder) Instantiate(m *CoreModule, name string) {
+	core := b.Def(&binary.CoreInstance{Module: b.Def(&binary.CoreModule{Bytes: m.Encode()})})
+	b.Export(name, binary.SortFunc, b.Lift(b.CoreAlias(binary.SortCoreFunc, core, name), abi.Function(nil, abi.U32)))
+}
+
 // CoreAlias names an export of a core instance.
 func (b *Builder) CoreAlias(sort binary.Sort, instance uint32, name string) uint32 {
 	return b.Def(&binary.Alias{Kind: binary.AliasCoreExport, Sort: sort, Instance: instance, Name: name})
