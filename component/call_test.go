@@ -18,7 +18,7 @@ import (
 // caller is an instance of guests.Caller whose import is step.
 func caller(t *testing.T, o component.Options, step component.DynamicFunc) *component.Instance {
 	t.Helper()
-	return instantiate(t, o, guests.Caller(), func(l *component.Linker) {
+	return instantiate(t, o, guests.Caller().Bytes(), func(l *component.Linker) {
 		if err := l.Root().Func("step", nil, step); err != nil {
 			t.Fatal(err)
 		}
@@ -151,7 +151,7 @@ func TestCancellationReachesHost(t *testing.T) {
 }
 
 func TestNoGoroutineStays(t *testing.T) {
-	p := prepare(t, component.Options{}, guests.Caller(), func(l *component.Linker) {
+	p := prepare(t, component.Options{}, guests.Caller().Bytes(), func(l *component.Linker) {
 		if err := l.Root().Func("step", nil, increment); err != nil {
 			t.Fatal(err)
 		}

@@ -19,7 +19,7 @@ var (
 //	many: func(n: u32) -> u32        // calls step n times, on what it returned before
 //	post-return: func()              // calls step in its post-return function
 //	allocate: func(s: string)        // calls step where memory for s is allocated
-func Caller() []byte {
+func Caller() *Builder {
 	b := NewBuilder()
 	step := b.Lower(b.ImportFunc("step", Step), Step)
 	libc := b.Libc(nil, 1)
@@ -39,7 +39,7 @@ func Caller() []byte {
 		binary.CanonOpt{Kind: binary.OptPostReturn, Index: alias("post-return")}))
 	b.Export("allocate", binary.SortFunc, b.Lift(alias("allocate"), abi.Function([]abi.Field{abi.F("s", abi.String)}, nil),
 		binary.CanonOpt{Kind: binary.OptMemory, Index: libc.Memory}, binary.CanonOpt{Kind: binary.OptRealloc, Index: alias("realloc")}))
-	return b.Bytes()
+	return b
 }
 
 // Async exports functions of type async func(n: u32) -> u32, lifted as async:
