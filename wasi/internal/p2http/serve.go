@@ -87,13 +87,14 @@ func serve(w http.ResponseWriter, r *http.Request,
 	if s.broken {
 		return Broken, errors.Join(err, ErrIncomplete)
 	}
-	if out.duplex && !out.drain() {
+	if out.duplex && !out.drain(ctx) {
 		return Broken, err
 	}
 	return Whole, err
 }
 
-// What of a request's body is read after its response, as net/http has it.
+// What of a request's body is read after its response, as net/http has it, and
+// for how long where the connection ends then.
 const (
 	maxDrain     = 256 << 10
 	drainTimeout = time.Second
@@ -103,16 +104,23 @@ const (
 // the connection is in order then: it is to be closed anyway, or all was read.
 // In full duplex net/http must not meet the end of the body after the handler,
 // and a read that is under way must not outlast it.
-func (p *outparam) drain() bool {
+func (p *outparam) drain(ctx context.Context) bool {
 	if p.body.ended.Load() {
 		return true
 	}
 	if p.closing {
 		_ = p.response.rc.Flush() // there may be much to come: answer first
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, drainTimeout)
+		defer cancel()
 	}
-	_ = p.response.rc.SetReadDeadline(time.Now().Add(drainTimeout))
+	// No deadline may be set beforehand: past the end of the body net/http
+	// reads on, and takes an expired deadline for a client that is gone, which
+	// cancels all later requests of the connection.
+	stop := context.AfterFunc(ctx, func() { _ = p.response.rc.SetReadDeadline(time.Unix(1, 0)) })
 	_, _ = io.CopyN(io.Discard, p.body.source, maxDrain)
-	return p.closing || p.body.ended.Load()
+	inTime := stop()
+	return p.closing || inTime && p.body.ended.Load()
 }
 
 // outparam is the resource wasi:http/types.response-outparam.

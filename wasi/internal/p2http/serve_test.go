@@ -1,10 +1,12 @@
 package p2http
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
@@ -205,6 +207,35 @@ func TestServeClientThatWaits(t *testing.T) {
 	}
 	if got := body(t, r); got != "no" || r.StatusCode != 403 || time.Since(began) > 10*time.Second {
 		t.Errorf("%d %q after %v", r.StatusCode, got, time.Since(began))
+	}
+}
+
+// A client that sends its body slowly gets its answer, though the guest did not
+// wait for the body, and the connection serves the next request.
+func TestServeSlowBody(t *testing.T) {
+	s := start(t, handler(t, nil, func(g *guest, _ bind.IncomingRequest, out bind.ResponseOutparam) error {
+		b, w := g.respond(out, 200)
+		g.write(w, "early")
+		g.finish(b, w, nil)
+		return nil
+	}))
+	conn, err := net.Dial("tcp", s.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	answers := bufio.NewReader(conn)
+	for range 2 {
+		io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2000\r\n\r\n"+strings.Repeat("x", 1000))
+		time.Sleep(drainTimeout + 100*time.Millisecond)
+		io.WriteString(conn, strings.Repeat("x", 1000))
+		r, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := body(t, r); got != "early" || r.StatusCode != 200 {
+			t.Errorf("%d %q", r.StatusCode, got)
+		}
 	}
 }
 
