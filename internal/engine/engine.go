@@ -5,6 +5,7 @@ package engine
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"runtime"
@@ -46,6 +47,11 @@ type Config struct {
 	// platform could reserve address space for them.
 	HeapMemories bool
 }
+
+// instanceConfig is that of all instances. Guests reach nothing of what it
+// holds; a source of random numbers is there since wazero would make and seed
+// one for every instance otherwise.
+var instanceConfig = wazero.NewModuleConfig().WithName("").WithStartFunctions().WithRandSource(rand.Reader)
 
 // Engine compiles and instantiates modules. It is safe for concurrent use.
 type Engine struct {
@@ -123,7 +129,7 @@ func (e *Engine) InstantiateHost(ctx context.Context, funcs []HostFunc) (*Instan
 	if err != nil {
 		return nil, fmt.Errorf("compile host module: %w", err)
 	}
-	m, err := e.runtime.InstantiateModule(ctx, c, wazero.NewModuleConfig().WithName(""))
+	m, err := e.runtime.InstantiateModule(ctx, c, instanceConfig)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("instantiate host module: %w", err), c.Close(ctx))
 	}
@@ -163,8 +169,7 @@ func (e *Engine) Instantiate(ctx context.Context, m *Module, imports Imports, me
 			panic(r)
 		}
 	}()
-	mod, err := e.runtime.InstantiateModule(ctx, m.compiled,
-		wazero.NewModuleConfig().WithName("").WithStartFunctions())
+	mod, err := e.runtime.InstantiateModule(ctx, m.compiled, instanceConfig)
 	if err != nil {
 		return nil, trapOf(err)
 	}
