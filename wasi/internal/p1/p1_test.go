@@ -332,7 +332,7 @@ func TestDescriptorsAreBounded(t *testing.T) {
 	for ; opened < maxDescriptors+1; opened++ {
 		if e := g.call("path_open", 3, 0, p, n, 0, 0, 0, 0, 16); e != success {
 			if e != nfile {
-				require.Missing(t, fmt.Sprintf("the system gave errno %d after %d", e, opened))
+				require.Missing(t, "the system gave errno", e, "after", opened, "files")
 			}
 			break
 		}
