@@ -199,6 +199,9 @@ func (i *Instance) callbackLoop(fn *funcDef, t *task, packed uint32) {
 		if packed&0xf == 2 {
 			panic(&UnsupportedError{Feature: "waiting in an async-lifted function (callback code WAIT)"})
 		}
+		if err := i.cc.Err(); err != nil {
+			panic(err)
+		}
 		stack := [3]uint64{}
 		if err := i.fn(fn.opts.callback).Call(i.cc, stack[:]); err != nil {
 			panic(err)
