@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 )
@@ -97,6 +98,7 @@ func newRoot(s *streams) *cobra.Command {
 what a flag grants them.
 
 ` + exitCodes,
+		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -126,6 +128,15 @@ func onlyCommands(c *cobra.Command) {
 		}
 		return usageError("unknown command %q%s\nSee '%s --help'.", args[0], hint, c.CommandPath())
 	}
+}
+
+// version is what the Go toolchain noted of the build.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	return info.Main.Version + " " + info.GoVersion + " " + runtime.GOOS + "/" + runtime.GOARCH
 }
 
 // exactArgs is cobra.ExactArgs with an error that says what is missing.
