@@ -150,7 +150,8 @@ func (i *Instance) lifted(fn *funcDef, caller int, lower func(cx *canon.Context,
 	before, current := i.task, i.current
 	i.task, i.current = t, fn.instance
 	st := &i.comps[fn.instance]
-	cx := i.canonContext(fn.instance, &fn.opts, &t.scope)
+	cx := &canon.Context{}
+	i.canonContext(cx, fn.instance, &fn.opts, &t.scope)
 	cx.Fused = caller >= 0
 	if st.backpressure > 0 && fn.typ.Async {
 		canon.Raise("deadlock detected: event loop cannot make further progress")

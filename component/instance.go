@@ -222,13 +222,12 @@ func (i *Instance) memory(n int) canon.Memory {
 	return m
 }
 
-// canonContext is where values of one side of a call are lifted and lowered.
-func (i *Instance) canonContext(instance int, o *options, scope *canon.Scope) *canon.Context {
+// canonContext fills in where values of one side of a call are lifted and
+// lowered.
+func (i *Instance) canonContext(cx *canon.Context, instance int, o *options, scope *canon.Scope) {
 	st := &i.comps[instance]
-	cx := &canon.Context{
-		Encoding: o.encoding, Handles: &st.handles, Resources: i.resources,
-		Scope: scope, Owner: st,
-	}
+	cx.Encoding, cx.Handles, cx.Resources = o.encoding, &st.handles, i.resources
+	cx.Scope, cx.Owner = scope, st
 	if o.memory >= 0 {
 		cx.Memory = i.memory(o.memory)
 	}
@@ -239,7 +238,6 @@ func (i *Instance) canonContext(instance int, o *options, scope *canon.Scope) *c
 			return uint32(stack[0])
 		}
 	}
-	return cx
 }
 
 // callCore calls realloc or post-return, which may not leave the instance.

@@ -124,7 +124,8 @@ func (i *Instance) taskReturn(t *trampoline, stack []uint64) {
 		t.opts.encoding != fn.opts.encoding || t.opts.memory >= 0 && t.opts.memory != fn.opts.memory {
 		canon.Raise("invalid `task.return` signature and/or options for current task")
 	}
-	cx := i.canonContext(t.instance, &t.opts, &i.task.scope)
+	cx := &canon.Context{}
+	i.canonContext(cx, t.instance, &t.opts, &i.task.scope)
 	cx.Fused = i.task.fused
 	if t.result == nil {
 		i.task.resolveWith(cx, t.flat, &canon.FuncType{}, nil)
@@ -139,11 +140,10 @@ func (p *Prepared) lower(t *trampoline) func(i *Instance, stack []uint64) {
 	if fn.imported < 0 {
 		return func(i *Instance, stack []uint64) {
 			i.mayLeave(t)
-			var scope canon.Scope
-			caller := i.canonContext(t.instance, &t.opts, &scope)
-			caller.Fused = true
-			i.fused(t, caller, stack)
-			scope.Return()
+			s := i.caller(t)
+			s.context.Fused = true
+			i.fused(t, &s.context, stack)
+			s.scope.Return()
 			if t.opts.async {
 				stack[0] = subtaskReturned
 			}
@@ -152,12 +152,12 @@ func (p *Prepared) lower(t *trampoline) func(i *Instance, stack []uint64) {
 	host := p.funcs[fn.imported]
 	return func(i *Instance, stack []uint64) {
 		i.mayLeave(t)
-		var scope canon.Scope
-		cx := i.canonContext(t.instance, &t.opts, &scope)
+		s := i.caller(t)
+		cx := &s.context
 		switch {
 		case host.call != nil && !t.opts.async:
-			c := abi.NewCall(i.cc, cx)
-			host.call(&c, stack)
+			s.call = abi.NewCall(i.cc, cx)
+			host.call(&s.call, stack)
 		case host.call != nil:
 			i.asyncHost(t, host, cx, stack)
 		default:
@@ -168,11 +168,25 @@ func (p *Prepared) lower(t *trampoline) func(i *Instance, stack []uint64) {
 			}
 			i.lowerResult(t, cx, stack, result)
 		}
-		scope.Return()
+		s.scope.Return()
 		if t.opts.async {
 			stack[0] = subtaskReturned
 		}
 	}
+}
+
+// caller is the caller's side of a call through canon lower, in one piece of
+// memory since every call of the host needs it.
+type caller struct {
+	context canon.Context
+	scope   canon.Scope
+	call    abi.Call
+}
+
+func (i *Instance) caller(t *trampoline) *caller {
+	s := &caller{}
+	i.canonContext(&s.context, t.instance, &t.opts, &s.scope)
+	return s
 }
 
 // lowerResult lowers a dynamic result of the host.
