@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -186,7 +187,7 @@ func startServer(t *testing.T, log *safeBuffer, args ...string) (url string, sto
 
 func TestServe(t *testing.T) {
 	var log safeBuffer
-	url, stop := startServer(t, &log, "-v", filepath.Join(writeGuests(t), "http.wasm"))
+	url, stop := startServer(t, &log, "-v", "--max-body", "1KB", filepath.Join(writeGuests(t), "http.wasm"))
 	get := func(method string) (int, string) {
 		t.Helper()
 		r, err := http.NewRequest(method, url, nil)
@@ -212,6 +213,13 @@ func TestServe(t *testing.T) {
 	}
 	if code, _ := get("POST"); code != 200 {
 		t.Errorf("after a trap: %d", code)
+	}
+	for size, want := range map[int]int{1000: 200, 1001: http.StatusRequestEntityTooLarge} {
+		r, err := http.Post(url, "text/plain", strings.NewReader(strings.Repeat("x", size)))
+		if err != nil || r.StatusCode != want {
+			t.Fatalf("a body of %d bytes: %v, %v", size, r, err)
+		}
+		r.Body.Close()
 	}
 	// HTTP/2 without TLS, by prior knowledge.
 	h2 := &http.Client{Transport: &http.Transport{Protocols: new(http.Protocols)}}
@@ -242,6 +250,38 @@ func TestServe(t *testing.T) {
 	for _, want := range []string{"request 1: GET / 200 24B", "request 2: DELETE /: wasm trap: unreachable", "0: guest.handle", "request 2: DELETE / 500"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log lacks %q:\n%s", want, log.String()[:min(2000, len(log.String()))])
+		}
+	}
+}
+
+// What is responded once the body has turned out too large is not sent.
+func TestBodyTooLarge(t *testing.T) {
+	for begun, want := range map[bool]int{false: http.StatusRequestEntityTooLarge, true: http.StatusAccepted} {
+		w := httptest.NewRecorder()
+		rec := &recorder{ResponseWriter: w}
+		body := &limitedBody{http.MaxBytesReader(w, io.NopCloser(strings.NewReader("four")), 3), func() { rec.tooLarge.Store(true) }}
+		rec.Header().Set("X-Guest", "yes")
+		if begun {
+			rec.WriteHeader(http.StatusAccepted)
+		}
+		if b, err := io.ReadAll(body); string(b) != "fou" || err == nil {
+			t.Errorf("read %q, %v", b, err)
+		}
+		if !begun {
+			rec.WriteHeader(http.StatusInternalServerError)
+		}
+		n, err := rec.Write([]byte("guest"))
+		if flush := rec.FlushError(); flush != nil || w.Flushed != begun || begun != (err == nil) || begun != (n == 5) {
+			t.Errorf("begun %v: wrote %d, %v; flushed %v, %v", begun, n, err, w.Flushed, flush)
+		}
+		if rec.refused() == begun {
+			t.Errorf("begun %v: refused %v", begun, rec.refused())
+		}
+		if !begun {
+			rec.refuse()
+		}
+		if w.Code != want || (w.Header().Get("X-Guest") == "") == begun {
+			t.Errorf("begun %v: %d %v", begun, w.Code, w.Header())
 		}
 	}
 }

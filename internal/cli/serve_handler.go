@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"runtime/debug"
 	"sync/atomic"
@@ -39,7 +41,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := h.last.Add(1)
 	start := time.Now()
 	rec := &recorder{ResponseWriter: w}
-	ctx, cancel := context.WithTimeoutCause(r.Context(), time.Duration(h.options.requestTimeout), errors.New("time limit for the request exceeded"))
+	limited, refuse := context.WithCancelCause(r.Context())
+	defer refuse(nil)
+	ctx, cancel := context.WithTimeoutCause(limited, time.Duration(h.options.requestTimeout), errors.New("time limit for the request exceeded"))
 	defer cancel()
 	out, errs := h.log.guest(id, "stdout"), h.log.guest(id, "stderr")
 	defer func() {
@@ -49,6 +53,10 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if p != nil && p != http.ErrAbortHandler {
 			h.log.printf("request %d: %s %s: panic: %v\n%s", id, r.Method, quoteURL(r), p, debug.Stack())
 		}
+		if rec.refused() {
+			rec.refuse()
+			p = nil
+		}
 		if h.options.verbose {
 			h.log.printf("request %d: %s %s %d %dB %v", id, r.Method, quoteURL(r), rec.status, rec.bytes, time.Since(start).Round(time.Microsecond))
 		}
@@ -57,8 +65,17 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	r = r.WithContext(wasi.WithStdio(ctx, nil, out, errs))
+	tooLarge := func() {
+		rec.tooLarge.Store(true)
+		refuse(fmt.Errorf("the body is over the limit of %s", h.options.maxBody.String()))
+	}
+	if r.ContentLength > int64(h.options.maxBody) {
+		tooLarge()
+		h.failed(id, r, nil, context.Cause(ctx))
+		return
+	}
 	if r.Body != http.NoBody {
-		r.Body = http.MaxBytesReader(rec, r.Body, int64(h.options.maxBody))
+		r.Body = &limitedBody{http.MaxBytesReader(w, r.Body, int64(h.options.maxBody)), tooLarge}
 	}
 	begun := false
 	wait, stop := context.WithTimeoutCause(r.Context(), queueTime, component.ErrPoolFull)
@@ -95,17 +112,48 @@ func (h *handler) failed(id uint64, r *http.Request, i *component.Instance, err 
 	}
 }
 
-// recorder notes what was responded, for the access log.
+// limitedBody is a body that tells when there is more of it than may be.
+type limitedBody struct {
+	io.ReadCloser
+	tooLarge func()
+}
+
+func (b *limitedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	var over *http.MaxBytesError
+	if errors.As(err, &over) {
+		b.tooLarge()
+	}
+	return n, err
+}
+
+// recorder notes what was responded, for the access log. Nothing is responded
+// any more, but that the request is too large, once that is known.
 type recorder struct {
 	http.ResponseWriter
-	status int
-	bytes  int64
+	status   int
+	bytes    int64
+	tooLarge atomic.Bool
 }
 
 // Unwrap lets http.ResponseController find what the writer can do.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
+// refused tells that the request is too large, which the client can be told.
+func (r *recorder) refused() bool { return r.status < 200 && r.tooLarge.Load() }
+
+// refuse tells the client.
+func (r *recorder) refuse() {
+	r.status = http.StatusRequestEntityTooLarge
+	clear(r.Header())
+	r.Header().Set("Connection", "close")
+	http.Error(r.ResponseWriter, http.StatusText(r.status), r.status)
+}
+
 func (r *recorder) WriteHeader(status int) {
+	if r.refused() {
+		return
+	}
 	if r.status < 200 {
 		r.status = status
 	}
@@ -113,10 +161,21 @@ func (r *recorder) WriteHeader(status int) {
 }
 
 func (r *recorder) Write(p []byte) (int, error) {
+	if r.refused() {
+		return 0, http.ErrBodyNotAllowed
+	}
 	if r.status == 0 {
 		r.status = http.StatusOK
 	}
 	n, err := r.ResponseWriter.Write(p)
 	r.bytes += int64(n)
 	return n, err
+}
+
+// FlushError implements what http.ResponseController asks for.
+func (r *recorder) FlushError() error {
+	if r.refused() {
+		return nil
+	}
+	return http.NewResponseController(r.ResponseWriter).Flush()
 }
