@@ -15,7 +15,7 @@ func (s *System) AddTo(r abi.Registry) error {
 	imports := p2.Imports(&s.grants)
 	imports.HTTPTypes = p2http.Host{}
 	imports.OutgoingHandler = &s.client
-	return imports.Define(bind.WithAliases(r))
+	return imports.Define(r)
 }
 
 // Run calls the run function of a component instance that is a command. The
