@@ -31,7 +31,7 @@ func LookupRun(x abi.Exporter) (*RunExports, error) {
 //
 // Runs the program.
 //
-// Its error result is a abi.ErrorValue[abi.Unit].
+// Its error result is of type abi.ErrorValue[abi.Unit].
 func (e *RunExports) Run(ctx context.Context) (err error) {
 	var failure error
 	err = e.callRun.Invoke(ctx, func(c *abi.Call, s []uint64) {

@@ -319,7 +319,7 @@ var funcHTTPTypesFieldsFromList = abi.Function([]abi.Field{abi.F("entries", type
 func loadTupleStringListU8(c *abi.Call, p uint32) Tuple2[FieldName, FieldValue] {
 	var v Tuple2[FieldName, FieldValue]
 	v.F0 = c.LoadString(c.U32(p), c.U32(p+4))
-	v.F1 = c.LoadBytes(c.U32(p+8), c.U32(p+8+4))
+	v.F1 = c.LoadBytes(c.U32(p+8), c.U32(p+12))
 	return v
 }
 

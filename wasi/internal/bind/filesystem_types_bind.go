@@ -238,168 +238,168 @@ type Descriptor interface {
 	//
 	// Reads from an offset on.
 	//
-	// Its error result is a [FilesystemErrorCode].
+	// Its error result is of type [FilesystemErrorCode].
 	ReadViaStream(ctx context.Context, offset Filesize) (InputStream, error)
 
 	// WriteViaStream is the function `[method]descriptor.write-via-stream`.
 	//
 	// Writes from an offset on.
 	//
-	// Its error result is a [FilesystemErrorCode].
+	// Its error result is of type [FilesystemErrorCode].
 	WriteViaStream(ctx context.Context, offset Filesize) (OutputStream, error)
 
 	// AppendViaStream is the function `[method]descriptor.append-via-stream`.
 	//
 	// Writes at the end.
 	//
-	// Its error result is a [FilesystemErrorCode].
+	// Its error result is of type [FilesystemErrorCode].
 	AppendViaStream(ctx context.Context) (OutputStream, error)
 
 	// Advise is the function `[method]descriptor.advise`.
 	//
 	// Tells how the file will be used.
 	//
-	// Its error result is a [FilesystemErrorCode].
+	// Its error result is of type [FilesystemErrorCode].
 	Advise(ctx context.Context, offset Filesize, length Filesize, advice Advice) error
 
 	// SyncData is the function `[method]descriptor.sync-data`.
 	//
 	// Writes contents to the disk.
 	//
-	// Its error result is a [FilesystemErrorCode].
+	// Its error result is of type [FilesystemErrorCode].
 	SyncData(ctx context.Context) error
 
 	// GetFlags is the function `[method]descriptor.get-flags`.
 	//
 	// How it was opened.
 	//
-	// Its error result is a [FilesystemErrorCode].
+	// Its error result is of type [FilesystemErrorCode].
 	GetFlags(ctx context.Context) (DescriptorFlags, error)
 
 	// GetType is the function `[method]descriptor.get-type`.
 	//
 	// What kind of object it is.
 	//
-	// Its error result is a [FilesystemErrorCode].
+	// Its error result is of type [FilesystemErrorCode].
 	GetType(ctx context.Context) (DescriptorType, error)
 
 	// SetSize is the function `[method]descriptor.set-size`.
 	//
 	// Truncates or extends the file.
 	//
-	// Its error result is a [FilesystemErrorCode].
+	// Its error result is of type [FilesystemErrorCode].
 	SetSize(ctx context.Context, size Filesize) error
 
 	// SetTimes is the function `[method]descriptor.set-times`.
 	//
 	// Changes the timestamps.
 	//
-	// Its error result is a [FilesystemErrorCode].
+	// Its error result is of type [FilesystemErrorCode].
 	SetTimes(ctx context.Context, dataAccessTimestamp NewTimestamp, dataModificationTimestamp NewTimestamp) error
 
 	// Read is the function `[method]descriptor.read`.
 	//
 	// Reads at an offset; the second result tells that the end was reached.
 	//
-	// Its error result is a [FilesystemErrorCode].
+	// Its error result is of type [FilesystemErrorCode].
 	Read(ctx context.Context, length Filesize, offset Filesize) (Tuple2[[]byte, bool], error)
 
 	// Write is the function `[method]descriptor.write`.
 	//
 	// Writes at an offset.
 	//
-	// Its error result is a [FilesystemErrorCode].
+	// Its error result is of type [FilesystemErrorCode].
 	Write(ctx context.Context, buffer []byte, offset Filesize) (Filesize, error)
 
 	// ReadDirectory is the function `[method]descriptor.read-directory`.
 	//
 	// Lists the directory.
 	//
-	// Its error result is a [FilesystemErrorCode].
+	// Its error result is of type [FilesystemErrorCode].
 	ReadDirectory(ctx context.Context) (DirectoryEntryStream, error)
 
 	// Sync is the function `[method]descriptor.sync`.
 	//
 	// Writes contents and metadata to the disk.
 	//
-	// Its error result is a [FilesystemErrorCode].
+	// Its error result is of type [FilesystemErrorCode].
 	Sync(ctx context.Context) error
 
 	// CreateDirectoryAt is the function `[method]descriptor.create-directory-at`.
 	//
 	// Creates a directory.
 	//
-	// Its error result is a [FilesystemErrorCode].
+	// Its error result is of type [FilesystemErrorCode].
 	CreateDirectoryAt(ctx context.Context, path string) error
 
 	// Stat is the function `[method]descriptor.stat`.
 	//
 	// Describes the open object.
 	//
-	// Its error result is a [FilesystemErrorCode].
+	// Its error result is of type [FilesystemErrorCode].
 	Stat(ctx context.Context) (DescriptorStat, error)
 
 	// StatAt is the function `[method]descriptor.stat-at`.
 	//
 	// Describes the object at a path.
 	//
-	// Its error result is a [FilesystemErrorCode].
+	// Its error result is of type [FilesystemErrorCode].
 	StatAt(ctx context.Context, pathFlags PathFlags, path string) (DescriptorStat, error)
 
 	// SetTimesAt is the function `[method]descriptor.set-times-at`.
 	//
 	// Changes the timestamps of the object at a path.
 	//
-	// Its error result is a [FilesystemErrorCode].
+	// Its error result is of type [FilesystemErrorCode].
 	SetTimesAt(ctx context.Context, pathFlags PathFlags, path string, dataAccessTimestamp NewTimestamp, dataModificationTimestamp NewTimestamp) error
 
 	// LinkAt is the function `[method]descriptor.link-at`.
 	//
 	// Creates a hard link.
 	//
-	// Its error result is a [FilesystemErrorCode].
+	// Its error result is of type [FilesystemErrorCode].
 	LinkAt(ctx context.Context, oldPathFlags PathFlags, oldPath string, newDescriptor Descriptor, newPath string) error
 
 	// OpenAt is the function `[method]descriptor.open-at`.
 	//
 	// Opens a file or directory.
 	//
-	// Its error result is a [FilesystemErrorCode].
+	// Its error result is of type [FilesystemErrorCode].
 	OpenAt(ctx context.Context, pathFlags PathFlags, path string, openFlags OpenFlags, flags DescriptorFlags) (Descriptor, error)
 
 	// ReadlinkAt is the function `[method]descriptor.readlink-at`.
 	//
 	// The target of a symbolic link.
 	//
-	// Its error result is a [FilesystemErrorCode].
+	// Its error result is of type [FilesystemErrorCode].
 	ReadlinkAt(ctx context.Context, path string) (string, error)
 
 	// RemoveDirectoryAt is the function `[method]descriptor.remove-directory-at`.
 	//
 	// Removes an empty directory.
 	//
-	// Its error result is a [FilesystemErrorCode].
+	// Its error result is of type [FilesystemErrorCode].
 	RemoveDirectoryAt(ctx context.Context, path string) error
 
 	// RenameAt is the function `[method]descriptor.rename-at`.
 	//
 	// Moves an object.
 	//
-	// Its error result is a [FilesystemErrorCode].
+	// Its error result is of type [FilesystemErrorCode].
 	RenameAt(ctx context.Context, oldPath string, newDescriptor Descriptor, newPath string) error
 
 	// SymlinkAt is the function `[method]descriptor.symlink-at`.
 	//
 	// Creates a symbolic link.
 	//
-	// Its error result is a [FilesystemErrorCode].
+	// Its error result is of type [FilesystemErrorCode].
 	SymlinkAt(ctx context.Context, oldPath string, newPath string) error
 
 	// UnlinkFileAt is the function `[method]descriptor.unlink-file-at`.
 	//
 	// Removes what is no directory.
 	//
-	// Its error result is a [FilesystemErrorCode].
+	// Its error result is of type [FilesystemErrorCode].
 	UnlinkFileAt(ctx context.Context, path string) error
 
 	// IsSameObject is the function `[method]descriptor.is-same-object`.
@@ -411,14 +411,14 @@ type Descriptor interface {
 	//
 	// A hash that changes when the object is replaced or changed.
 	//
-	// Its error result is a [FilesystemErrorCode].
+	// Its error result is of type [FilesystemErrorCode].
 	MetadataHash(ctx context.Context) (MetadataHashValue, error)
 
 	// MetadataHashAt is the function `[method]descriptor.metadata-hash-at`.
 	//
 	// The same for the object at a path.
 	//
-	// Its error result is a [FilesystemErrorCode].
+	// Its error result is of type [FilesystemErrorCode].
 	MetadataHashAt(ctx context.Context, pathFlags PathFlags, path string) (MetadataHashValue, error)
 
 	// Drop is called when the guest, or the end of its instance, drops the
@@ -436,7 +436,7 @@ type DirectoryEntryStream interface {
 	//
 	// The next entry, or none at the end.
 	//
-	// Its error result is a [FilesystemErrorCode].
+	// Its error result is of type [FilesystemErrorCode].
 	ReadDirectoryEntry(ctx context.Context) (*DirectoryEntry, error)
 
 	// Drop is called when the guest, or the end of its instance, drops the

@@ -16,7 +16,7 @@ type OutgoingHandlerHost interface {
 	//
 	// Sends a request.
 	//
-	// Its error result is a [HTTPErrorCode].
+	// Its error result is of type [HTTPErrorCode].
 	Handle(ctx context.Context, request OutgoingRequest, options RequestOptions) (FutureIncomingResponse, error)
 }
 

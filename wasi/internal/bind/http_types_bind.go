@@ -507,17 +507,17 @@ type Fields interface {
 
 	// Set is the function `[method]fields.set`.
 	//
-	// Its error result is a [HeaderError].
+	// Its error result is of type [HeaderError].
 	Set(ctx context.Context, name FieldName, value []FieldValue) error
 
 	// Delete is the function `[method]fields.delete`.
 	//
-	// Its error result is a [HeaderError].
+	// Its error result is of type [HeaderError].
 	Delete(ctx context.Context, name FieldName) error
 
 	// Append is the function `[method]fields.append`.
 	//
-	// Its error result is a [HeaderError].
+	// Its error result is of type [HeaderError].
 	Append(ctx context.Context, name FieldName, value FieldValue) error
 
 	// Entries is the function `[method]fields.entries`.
@@ -560,7 +560,7 @@ type IncomingRequest interface {
 
 	// Consume is the function `[method]incoming-request.consume`.
 	//
-	// Its error result is a abi.ErrorValue[abi.Unit].
+	// Its error result is of type abi.ErrorValue[abi.Unit].
 	Consume(ctx context.Context) (IncomingBody, error)
 
 	// Drop is called when the guest, or the end of its instance, drops the
@@ -576,7 +576,7 @@ var resourceIncomingRequest = abi.HostResource("incoming-request", func(ctx cont
 type OutgoingRequest interface {
 	// Body is the function `[method]outgoing-request.body`.
 	//
-	// Its error result is a abi.ErrorValue[abi.Unit].
+	// Its error result is of type abi.ErrorValue[abi.Unit].
 	Body(ctx context.Context) (OutgoingBody, error)
 
 	// Method is the function `[method]outgoing-request.method`.
@@ -584,7 +584,7 @@ type OutgoingRequest interface {
 
 	// SetMethod is the function `[method]outgoing-request.set-method`.
 	//
-	// Its error result is a abi.ErrorValue[abi.Unit].
+	// Its error result is of type abi.ErrorValue[abi.Unit].
 	SetMethod(ctx context.Context, method Method) error
 
 	// PathWithQuery is the function `[method]outgoing-request.path-with-query`.
@@ -592,7 +592,7 @@ type OutgoingRequest interface {
 
 	// SetPathWithQuery is the function `[method]outgoing-request.set-path-with-query`.
 	//
-	// Its error result is a abi.ErrorValue[abi.Unit].
+	// Its error result is of type abi.ErrorValue[abi.Unit].
 	SetPathWithQuery(ctx context.Context, pathWithQuery *string) error
 
 	// Scheme is the function `[method]outgoing-request.scheme`.
@@ -600,7 +600,7 @@ type OutgoingRequest interface {
 
 	// SetScheme is the function `[method]outgoing-request.set-scheme`.
 	//
-	// Its error result is a abi.ErrorValue[abi.Unit].
+	// Its error result is of type abi.ErrorValue[abi.Unit].
 	SetScheme(ctx context.Context, scheme Scheme) error
 
 	// Authority is the function `[method]outgoing-request.authority`.
@@ -608,7 +608,7 @@ type OutgoingRequest interface {
 
 	// SetAuthority is the function `[method]outgoing-request.set-authority`.
 	//
-	// Its error result is a abi.ErrorValue[abi.Unit].
+	// Its error result is of type abi.ErrorValue[abi.Unit].
 	SetAuthority(ctx context.Context, authority *string) error
 
 	// Headers is the function `[method]outgoing-request.headers`.
@@ -630,7 +630,7 @@ type RequestOptions interface {
 
 	// SetConnectTimeout is the function `[method]request-options.set-connect-timeout`.
 	//
-	// Its error result is a abi.ErrorValue[abi.Unit].
+	// Its error result is of type abi.ErrorValue[abi.Unit].
 	SetConnectTimeout(ctx context.Context, duration *Duration) error
 
 	// FirstByteTimeout is the function `[method]request-options.first-byte-timeout`.
@@ -638,7 +638,7 @@ type RequestOptions interface {
 
 	// SetFirstByteTimeout is the function `[method]request-options.set-first-byte-timeout`.
 	//
-	// Its error result is a abi.ErrorValue[abi.Unit].
+	// Its error result is of type abi.ErrorValue[abi.Unit].
 	SetFirstByteTimeout(ctx context.Context, duration *Duration) error
 
 	// BetweenBytesTimeout is the function `[method]request-options.between-bytes-timeout`.
@@ -646,7 +646,7 @@ type RequestOptions interface {
 
 	// SetBetweenBytesTimeout is the function `[method]request-options.set-between-bytes-timeout`.
 	//
-	// Its error result is a abi.ErrorValue[abi.Unit].
+	// Its error result is of type abi.ErrorValue[abi.Unit].
 	SetBetweenBytesTimeout(ctx context.Context, duration *Duration) error
 
 	// Drop is called when the guest, or the end of its instance, drops the
@@ -662,7 +662,7 @@ var resourceRequestOptions = abi.HostResource("request-options", func(ctx contex
 type ResponseOutparam interface {
 	// SendInformational is the function `[method]response-outparam.send-informational`.
 	//
-	// Its error result is a [HTTPErrorCode].
+	// Its error result is of type [HTTPErrorCode].
 	SendInformational(ctx context.Context, status uint16, headers Headers) error
 
 	// Drop is called when the guest, or the end of its instance, drops the
@@ -687,7 +687,7 @@ type IncomingResponse interface {
 
 	// Consume is the function `[method]incoming-response.consume`.
 	//
-	// Its error result is a abi.ErrorValue[abi.Unit].
+	// Its error result is of type abi.ErrorValue[abi.Unit].
 	Consume(ctx context.Context) (IncomingBody, error)
 
 	// Drop is called when the guest, or the end of its instance, drops the
@@ -703,7 +703,7 @@ var resourceIncomingResponse = abi.HostResource("incoming-response", func(ctx co
 type IncomingBody interface {
 	// Stream is the function `[method]incoming-body.stream`.
 	//
-	// Its error result is a abi.ErrorValue[abi.Unit].
+	// Its error result is of type abi.ErrorValue[abi.Unit].
 	Stream(ctx context.Context) (InputStream, error)
 
 	// Drop is called when the guest, or the end of its instance, drops the
@@ -739,7 +739,7 @@ type OutgoingResponse interface {
 
 	// SetStatusCode is the function `[method]outgoing-response.set-status-code`.
 	//
-	// Its error result is a abi.ErrorValue[abi.Unit].
+	// Its error result is of type abi.ErrorValue[abi.Unit].
 	SetStatusCode(ctx context.Context, statusCode StatusCode) error
 
 	// Headers is the function `[method]outgoing-response.headers`.
@@ -747,7 +747,7 @@ type OutgoingResponse interface {
 
 	// Body is the function `[method]outgoing-response.body`.
 	//
-	// Its error result is a abi.ErrorValue[abi.Unit].
+	// Its error result is of type abi.ErrorValue[abi.Unit].
 	Body(ctx context.Context) (OutgoingBody, error)
 
 	// Drop is called when the guest, or the end of its instance, drops the
@@ -763,7 +763,7 @@ var resourceOutgoingResponse = abi.HostResource("outgoing-response", func(ctx co
 type OutgoingBody interface {
 	// Write is the function `[method]outgoing-body.write`.
 	//
-	// Its error result is a abi.ErrorValue[abi.Unit].
+	// Its error result is of type abi.ErrorValue[abi.Unit].
 	Write(ctx context.Context) (OutputStream, error)
 
 	// Drop is called when the guest, or the end of its instance, drops the
@@ -804,7 +804,7 @@ type HTTPTypesHost interface {
 
 	// FieldsFromList is the function `[static]fields.from-list`.
 	//
-	// Its error result is a [HeaderError].
+	// Its error result is of type [HeaderError].
 	FieldsFromList(ctx context.Context, entries []Tuple2[FieldName, FieldValue]) (Fields, error)
 
 	// NewOutgoingRequest is the function `[constructor]outgoing-request`.
@@ -824,7 +824,7 @@ type HTTPTypesHost interface {
 
 	// OutgoingBodyFinish is the function `[static]outgoing-body.finish`.
 	//
-	// Its error result is a [HTTPErrorCode].
+	// Its error result is of type [HTTPErrorCode].
 	OutgoingBodyFinish(ctx context.Context, this OutgoingBody, trailers Trailers) error
 }
 

@@ -45,28 +45,28 @@ type InputStream interface {
 	//
 	// Takes at most len bytes that are there now, possibly none.
 	//
-	// Its error result is a [StreamError].
+	// Its error result is of type [StreamError].
 	Read(ctx context.Context, len uint64) ([]byte, error)
 
 	// BlockingRead is the function `[method]input-stream.blocking-read`.
 	//
 	// Waits for the first byte, then reads.
 	//
-	// Its error result is a [StreamError].
+	// Its error result is of type [StreamError].
 	BlockingRead(ctx context.Context, len uint64) ([]byte, error)
 
 	// Skip is the function `[method]input-stream.skip`.
 	//
 	// Reads and forgets.
 	//
-	// Its error result is a [StreamError].
+	// Its error result is of type [StreamError].
 	Skip(ctx context.Context, len uint64) (uint64, error)
 
 	// BlockingSkip is the function `[method]input-stream.blocking-skip`.
 	//
 	// Waits for the first byte, then skips.
 	//
-	// Its error result is a [StreamError].
+	// Its error result is of type [StreamError].
 	BlockingSkip(ctx context.Context, len uint64) (uint64, error)
 
 	// Subscribe is the function `[method]input-stream.subscribe`.
@@ -89,35 +89,35 @@ type OutputStream interface {
 	//
 	// How many bytes the next write may have; zero for none now.
 	//
-	// Its error result is a [StreamError].
+	// Its error result is of type [StreamError].
 	CheckWrite(ctx context.Context) (uint64, error)
 
 	// Write is the function `[method]output-stream.write`.
 	//
 	// Writes as many bytes as check-write allowed, or fewer. More traps.
 	//
-	// Its error result is a [StreamError].
+	// Its error result is of type [StreamError].
 	Write(ctx context.Context, contents []byte) error
 
 	// BlockingWriteAndFlush is the function `[method]output-stream.blocking-write-and-flush`.
 	//
 	// Writes up to 4096 bytes and waits until they are flushed.
 	//
-	// Its error result is a [StreamError].
+	// Its error result is of type [StreamError].
 	BlockingWriteAndFlush(ctx context.Context, contents []byte) error
 
 	// Flush is the function `[method]output-stream.flush`.
 	//
 	// Starts a flush; check-write gives zero until it is done.
 	//
-	// Its error result is a [StreamError].
+	// Its error result is of type [StreamError].
 	Flush(ctx context.Context) error
 
 	// BlockingFlush is the function `[method]output-stream.blocking-flush`.
 	//
 	// Flushes and waits.
 	//
-	// Its error result is a [StreamError].
+	// Its error result is of type [StreamError].
 	BlockingFlush(ctx context.Context) error
 
 	// Subscribe is the function `[method]output-stream.subscribe`.
@@ -129,28 +129,28 @@ type OutputStream interface {
 	//
 	// Writes zero bytes.
 	//
-	// Its error result is a [StreamError].
+	// Its error result is of type [StreamError].
 	WriteZeroes(ctx context.Context, len uint64) error
 
 	// BlockingWriteZeroesAndFlush is the function `[method]output-stream.blocking-write-zeroes-and-flush`.
 	//
 	// Writes up to 4096 zero bytes and waits until they are flushed.
 	//
-	// Its error result is a [StreamError].
+	// Its error result is of type [StreamError].
 	BlockingWriteZeroesAndFlush(ctx context.Context, len uint64) error
 
 	// Splice is the function `[method]output-stream.splice`.
 	//
 	// Moves bytes that are there from an input.
 	//
-	// Its error result is a [StreamError].
+	// Its error result is of type [StreamError].
 	Splice(ctx context.Context, src InputStream, len uint64) (uint64, error)
 
 	// BlockingSplice is the function `[method]output-stream.blocking-splice`.
 	//
 	// Waits for bytes and for room, then splices.
 	//
-	// Its error result is a [StreamError].
+	// Its error result is of type [StreamError].
 	BlockingSplice(ctx context.Context, src InputStream, len uint64) (uint64, error)
 
 	// Drop is called when the guest, or the end of its instance, drops the

@@ -16,7 +16,7 @@ type ResolveAddressStream interface {
 	//
 	// The next address, or none at the end.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	ResolveNextAddress(ctx context.Context) (IPAddress, error)
 
 	// Subscribe is the function `[method]resolve-address-stream.subscribe`.
@@ -39,7 +39,7 @@ type IPNameLookupHost interface {
 	//
 	// Starts to look up a name.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	ResolveAddresses(ctx context.Context, network Network, name string) (ResolveAddressStream, error)
 }
 

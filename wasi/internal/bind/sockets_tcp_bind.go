@@ -35,47 +35,47 @@ func (v ShutdownType) String() string {
 type TCPSocket interface {
 	// StartBind is the function `[method]tcp-socket.start-bind`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	StartBind(ctx context.Context, network Network, localAddress IPSocketAddress) error
 
 	// FinishBind is the function `[method]tcp-socket.finish-bind`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	FinishBind(ctx context.Context) error
 
 	// StartConnect is the function `[method]tcp-socket.start-connect`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	StartConnect(ctx context.Context, network Network, remoteAddress IPSocketAddress) error
 
 	// FinishConnect is the function `[method]tcp-socket.finish-connect`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	FinishConnect(ctx context.Context) (Tuple2[InputStream, OutputStream], error)
 
 	// StartListen is the function `[method]tcp-socket.start-listen`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	StartListen(ctx context.Context) error
 
 	// FinishListen is the function `[method]tcp-socket.finish-listen`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	FinishListen(ctx context.Context) error
 
 	// Accept is the function `[method]tcp-socket.accept`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	Accept(ctx context.Context) (Tuple3[TCPSocket, InputStream, OutputStream], error)
 
 	// LocalAddress is the function `[method]tcp-socket.local-address`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	LocalAddress(ctx context.Context) (IPSocketAddress, error)
 
 	// RemoteAddress is the function `[method]tcp-socket.remote-address`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	RemoteAddress(ctx context.Context) (IPSocketAddress, error)
 
 	// IsListening is the function `[method]tcp-socket.is-listening`.
@@ -86,77 +86,77 @@ type TCPSocket interface {
 
 	// SetListenBacklogSize is the function `[method]tcp-socket.set-listen-backlog-size`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	SetListenBacklogSize(ctx context.Context, value uint64) error
 
 	// KeepAliveEnabled is the function `[method]tcp-socket.keep-alive-enabled`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	KeepAliveEnabled(ctx context.Context) (bool, error)
 
 	// SetKeepAliveEnabled is the function `[method]tcp-socket.set-keep-alive-enabled`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	SetKeepAliveEnabled(ctx context.Context, value bool) error
 
 	// KeepAliveIdleTime is the function `[method]tcp-socket.keep-alive-idle-time`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	KeepAliveIdleTime(ctx context.Context) (Duration, error)
 
 	// SetKeepAliveIdleTime is the function `[method]tcp-socket.set-keep-alive-idle-time`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	SetKeepAliveIdleTime(ctx context.Context, value Duration) error
 
 	// KeepAliveInterval is the function `[method]tcp-socket.keep-alive-interval`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	KeepAliveInterval(ctx context.Context) (Duration, error)
 
 	// SetKeepAliveInterval is the function `[method]tcp-socket.set-keep-alive-interval`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	SetKeepAliveInterval(ctx context.Context, value Duration) error
 
 	// KeepAliveCount is the function `[method]tcp-socket.keep-alive-count`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	KeepAliveCount(ctx context.Context) (uint32, error)
 
 	// SetKeepAliveCount is the function `[method]tcp-socket.set-keep-alive-count`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	SetKeepAliveCount(ctx context.Context, value uint32) error
 
 	// HopLimit is the function `[method]tcp-socket.hop-limit`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	HopLimit(ctx context.Context) (uint8, error)
 
 	// SetHopLimit is the function `[method]tcp-socket.set-hop-limit`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	SetHopLimit(ctx context.Context, value uint8) error
 
 	// ReceiveBufferSize is the function `[method]tcp-socket.receive-buffer-size`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	ReceiveBufferSize(ctx context.Context) (uint64, error)
 
 	// SetReceiveBufferSize is the function `[method]tcp-socket.set-receive-buffer-size`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	SetReceiveBufferSize(ctx context.Context, value uint64) error
 
 	// SendBufferSize is the function `[method]tcp-socket.send-buffer-size`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	SendBufferSize(ctx context.Context) (uint64, error)
 
 	// SetSendBufferSize is the function `[method]tcp-socket.set-send-buffer-size`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	SetSendBufferSize(ctx context.Context, value uint64) error
 
 	// Subscribe is the function `[method]tcp-socket.subscribe`.
@@ -166,7 +166,7 @@ type TCPSocket interface {
 
 	// Shutdown is the function `[method]tcp-socket.shutdown`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	Shutdown(ctx context.Context, shutdownType ShutdownType) error
 
 	// Drop is called when the guest, or the end of its instance, drops the

@@ -16,7 +16,7 @@ type TCPCreateSocketHost interface {
 	//
 	// Makes a socket.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	CreateTCPSocket(ctx context.Context, addressFamily IPAddressFamily) (TCPSocket, error)
 }
 

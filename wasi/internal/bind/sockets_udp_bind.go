@@ -26,27 +26,27 @@ type OutgoingDatagram struct {
 type UDPSocket interface {
 	// StartBind is the function `[method]udp-socket.start-bind`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	StartBind(ctx context.Context, network Network, localAddress IPSocketAddress) error
 
 	// FinishBind is the function `[method]udp-socket.finish-bind`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	FinishBind(ctx context.Context) error
 
 	// Stream is the function `[method]udp-socket.stream`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	Stream(ctx context.Context, remoteAddress IPSocketAddress) (Tuple2[IncomingDatagramStream, OutgoingDatagramStream], error)
 
 	// LocalAddress is the function `[method]udp-socket.local-address`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	LocalAddress(ctx context.Context) (IPSocketAddress, error)
 
 	// RemoteAddress is the function `[method]udp-socket.remote-address`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	RemoteAddress(ctx context.Context) (IPSocketAddress, error)
 
 	// AddressFamily is the function `[method]udp-socket.address-family`.
@@ -54,32 +54,32 @@ type UDPSocket interface {
 
 	// UnicastHopLimit is the function `[method]udp-socket.unicast-hop-limit`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	UnicastHopLimit(ctx context.Context) (uint8, error)
 
 	// SetUnicastHopLimit is the function `[method]udp-socket.set-unicast-hop-limit`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	SetUnicastHopLimit(ctx context.Context, value uint8) error
 
 	// ReceiveBufferSize is the function `[method]udp-socket.receive-buffer-size`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	ReceiveBufferSize(ctx context.Context) (uint64, error)
 
 	// SetReceiveBufferSize is the function `[method]udp-socket.set-receive-buffer-size`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	SetReceiveBufferSize(ctx context.Context, value uint64) error
 
 	// SendBufferSize is the function `[method]udp-socket.send-buffer-size`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	SendBufferSize(ctx context.Context) (uint64, error)
 
 	// SetSendBufferSize is the function `[method]udp-socket.set-send-buffer-size`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	SetSendBufferSize(ctx context.Context, value uint64) error
 
 	// Subscribe is the function `[method]udp-socket.subscribe`.
@@ -98,7 +98,7 @@ var resourceUDPSocket = abi.HostResource("udp-socket", func(ctx context.Context,
 type IncomingDatagramStream interface {
 	// Receive is the function `[method]incoming-datagram-stream.receive`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	Receive(ctx context.Context, maxResults uint64) ([]IncomingDatagram, error)
 
 	// Subscribe is the function `[method]incoming-datagram-stream.subscribe`.
@@ -117,12 +117,12 @@ var resourceIncomingDatagramStream = abi.HostResource("incoming-datagram-stream"
 type OutgoingDatagramStream interface {
 	// CheckSend is the function `[method]outgoing-datagram-stream.check-send`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	CheckSend(ctx context.Context) (uint64, error)
 
 	// Send is the function `[method]outgoing-datagram-stream.send`.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	Send(ctx context.Context, datagrams []OutgoingDatagram) (uint64, error)
 
 	// Subscribe is the function `[method]outgoing-datagram-stream.subscribe`.

@@ -16,7 +16,7 @@ type UDPCreateSocketHost interface {
 	//
 	// Makes a socket.
 	//
-	// Its error result is a [NetworkErrorCode].
+	// Its error result is of type [NetworkErrorCode].
 	CreateUDPSocket(ctx context.Context, addressFamily IPAddressFamily) (UDPSocket, error)
 }
 
