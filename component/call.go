@@ -103,7 +103,7 @@ func (i *Instance) run(ctx context.Context, call func()) error {
 		return err
 	}
 	i.cc = &callContext{Context: ctx, instance: i}
-	i.current = 0
+	i.current, i.depth = 0, 0
 	err := guard(call)
 	if err != nil {
 		err = i.callError(err)
@@ -159,9 +159,7 @@ func (i *Instance) lifted(fn *funcDef, caller int, lower func(cx *canon.Context,
 	var buf [canon.MaxFlatParams + 1]uint64
 	stack := buf[:max(len(fn.flat.Params), len(fn.flat.Results))]
 	lower(cx, stack)
-	if err := i.fn(fn.core).Call(i.cc, stack); err != nil {
-		panic(err)
-	}
+	i.callFunc(fn.core, stack)
 	switch {
 	case !fn.opts.async:
 		t.resolveWith(cx, fn.flat, fn.typ, stack)
@@ -204,9 +202,7 @@ func (i *Instance) callbackLoop(fn *funcDef, t *task, packed uint32) {
 			panic(err)
 		}
 		stack := [3]uint64{}
-		if err := i.fn(fn.opts.callback).Call(i.cc, stack[:]); err != nil {
-			panic(err)
-		}
+		i.callFunc(fn.opts.callback, stack[:])
 		packed = uint32(stack[0])
 	}
 }
@@ -219,9 +215,7 @@ func (i *Instance) destroy(ctx context.Context, def *resourceDef, rep canon.Rep)
 		before, current := i.task, i.current
 		i.task, i.current = &task{}, def.instance
 		stack := [1]uint64{uint64(rep.Core)}
-		if err := i.fn(def.dtor).Call(i.cc, stack[:]); err != nil {
-			panic(err)
-		}
+		i.callFunc(def.dtor, stack[:])
 		i.task, i.current = before, current
 		i.leave(def.instance, caller)
 	}

@@ -23,6 +23,7 @@ type Instance struct {
 	cc        *callContext   // of the call under way
 	task      *task          // running now
 	current   int            // component instance running now
+	depth     int            // calls of core functions under way
 	busy      atomic.Bool
 	poisoned  error
 }
@@ -240,14 +241,28 @@ func (i *Instance) canonContext(cx *canon.Context, instance int, o *options, sco
 	}
 }
 
+// maxDepth bounds how deep calls nest that leave the guest and enter it again,
+// as destructors that drop further resources do. The engine bounds the stack of
+// each, but they add up.
+const maxDepth = 500
+
+// callFunc calls a core function, and panics to unwind where that fails.
+func (i *Instance) callFunc(fn int, stack []uint64) {
+	if i.depth++; i.depth > maxDepth {
+		panic(&engine.Trap{Message: "call stack exhausted"})
+	}
+	if err := i.fn(fn).Call(i.cc, stack); err != nil {
+		panic(err)
+	}
+	i.depth--
+}
+
 // callCore calls realloc or post-return, which may not leave the instance.
 func (i *Instance) callCore(instance, fn int, stack []uint64, t *task) {
 	st := &i.comps[instance]
 	leave, before, current := st.mayLeave, i.task, i.current
 	st.mayLeave, i.task, i.current = false, t, instance
-	if err := i.fn(fn).Call(i.cc, stack); err != nil {
-		panic(err)
-	}
+	i.callFunc(fn, stack)
 	st.mayLeave, i.task, i.current = leave, before, current
 }
 

@@ -6,8 +6,10 @@ import (
 	"testing"
 
 	"github.com/ashlar-wasm/ashlar/component"
+	"github.com/ashlar-wasm/ashlar/component/abi"
 	"github.com/ashlar-wasm/ashlar/internal/binary"
 	"github.com/ashlar-wasm/ashlar/internal/guests"
+	"github.com/ashlar-wasm/ashlar/internal/wasm"
 )
 
 // wantTrap checks that a call trapped with a message that contains text.
@@ -110,6 +112,60 @@ func TestResourceTraps(t *testing.T) {
 				t.Errorf("%s: after the trap: %v", mode, err)
 			}
 		}
+	}
+}
+
+// chain exports run(n), which makes n resources, each holding the one before,
+// and drops the last: every destructor drops the next.
+func chain() []byte {
+	i32 := []wasm.ValType{wasm.I32}
+	// The resource type needs its destructor before there is a way to drop it.
+	m := &guests.CoreModule{}
+	m.Tables = []wasm.Table{{TableType: wasm.TableType{Elem: wasm.FuncRef, Limits: wasm.Limits{Min: 1}}}}
+	m.Exports = []wasm.Export{{Name: "table", Kind: wasm.KindTable}}
+	m.Define(&guests.Func{Name: "dtor", Params: i32, Body: guests.Seq(guests.Get(0), guests.I32(0), guests.Code{0x11, 0, 0})})
+	b := guests.NewBuilder()
+	indirect := b.Def(&binary.CoreInstance{Module: b.Def(&binary.CoreModule{Bytes: m.Encode()})})
+	dtor := b.CoreAlias(binary.SortCoreFunc, indirect, "dtor")
+	link := abi.GuestResource("link")
+	b.Resource(link, &dtor)
+	const make, drop, next = 0, 1, 2
+	m = &guests.CoreModule{}
+	m.ImportFunc("host", "make", i32, i32)
+	m.ImportFunc("host", "drop", i32, nil)
+	m.Imports = append(m.Imports, wasm.Import{Module: "dtor", Name: "table", Extern: wasm.Extern{Kind: wasm.KindTable,
+		Table: wasm.TableType{Elem: wasm.FuncRef, Limits: wasm.Limits{Min: 1}}}})
+	m.Define(&guests.Func{Params: i32, Body: guests.Seq(guests.Get(0), guests.If(guests.Seq(guests.Get(0), guests.Call(drop))))})
+	m.Define(&guests.Func{Name: "run", Params: i32, Locals: 1, Body: guests.Seq(
+		guests.Loop(guests.Seq(guests.Get(1), guests.Call(make), guests.Set(1),
+			guests.Get(0), guests.I32(1), guests.I32Sub, guests.Set(0), guests.Get(0))),
+		guests.Get(1), guests.Call(drop))})
+	m.Elements = []wasm.Element{{Mode: wasm.Active, At: guests.Constant(0), Type: wasm.FuncRef, Funcs: []uint32{next}}}
+	host := b.Def(&binary.CoreInstance{Inline: true, Exports: []binary.CoreItem{
+		{Name: "make", SortIdx: binary.SortIdx{Sort: binary.SortCoreFunc, Index: b.ResourceNew(link).Index}},
+		{Name: "drop", SortIdx: binary.SortIdx{Sort: binary.SortCoreFunc, Index: b.ResourceDrop(link).Index}},
+	}})
+	core := b.Def(&binary.CoreInstance{Module: b.Def(&binary.CoreModule{Bytes: m.Encode()}),
+		Args: []binary.CoreArg{{Name: "host", Instance: host}, {Name: "dtor", Instance: indirect}}})
+	b.Export("run", binary.SortFunc, b.Lift(b.CoreAlias(binary.SortCoreFunc, core, "run"),
+		abi.Function([]abi.Field{abi.F("n", abi.U32)}, nil)))
+	return b.Bytes()
+}
+
+func TestDestructorsNest(t *testing.T) {
+	for mode, o := range modes {
+		t.Run(mode, func(t *testing.T) {
+			i := instantiate(t, o, chain(), nil)
+			for range 3 {
+				if _, err := callU32(t, i, "run", 300); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_, err := callU32(t, i, "run", 300_000)
+			if trap := wantTrap(t, err, "call stack exhausted"); trap.Kind != component.TrapStackExhausted {
+				t.Errorf("kind %q", trap.Kind)
+			}
+		})
 	}
 }
 
