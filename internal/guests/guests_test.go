@@ -10,6 +10,8 @@ func TestGuestsAreValid(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"calc": Calc(), "hello": Hello(), "exit": ExitFailure(), "trap": TrapAfterOutput(),
 		"spin": SpinAfterOutput(), "grow": GrowAfterOutput(1000), "http": HelloHTTP(),
+		"echo": Echo(binary.OptUTF16, binary.OptLatin1UTF16), "nodes": Nodes().Bytes(), "node user": NodeUser().Bytes(),
+		"family": Family(), "caller": Caller().Bytes(), "async": Async(), "module": ImportsModule(),
 	} {
 		c, err := binary.Decode(b)
 		if err == nil {
