@@ -73,6 +73,11 @@ the server stops accepting, finishes the requests under way and ends.`,
 			if o.maxConcurrent < 1 || o.maxConnections < 1 {
 				return usageError("--max-concurrent and --max-connections must be at least 1")
 			}
+			if os.Getenv("GOGC") == "" {
+				// Little is alive between requests (guests' memories are not on
+				// the heap), so the default would collect all the time.
+				defer debug.SetGCPercent(debug.SetGCPercent(400))
+			}
 			guest := &streams{out: s.err, err: s.err}
 			return g.withSystem(guest, []string{f.path}, func(sys *system) error {
 				ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
