@@ -36,6 +36,7 @@ package abi
 
 import (
 	"context"
+	"errors"
 
 	"github.com/ashlar-wasm/ashlar/internal/canon"
 )
@@ -132,6 +133,9 @@ func (c *Call) LoadBytes(p, n uint32) []byte {
 func (c *Call) StoreBytes(b []byte) (p, n uint32) {
 	if len(b) == 0 {
 		return c.cx.Alloc(1, 0), 0
+	}
+	if len(b) >= 1<<28 {
+		c.Fail(errors.New("list is too long for the guest"))
 	}
 	p = c.cx.Alloc(1, uint32(len(b)))
 	copy(c.cx.Region(p, uint32(len(b)), 1, 1), b)

@@ -2,6 +2,7 @@ package abi
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/ashlar-wasm/ashlar/internal/canon"
 )
@@ -115,15 +116,25 @@ func (c *Call) Lend(r *Resource, handle uint32) any {
 	return c.cx.Handles.Lend(handle, r.Type, c.cx.Scope).Host
 }
 
-// PutOwn gives the guest an owning handle of a host resource.
+// PutOwn gives the guest an owning handle of a host resource. v must not be nil.
 func (c *Call) PutOwn(r *Resource, v any) uint32 {
+	c.wantValue(r, v)
 	return c.cx.Handles.AddOwn(r.Type, canon.Rep{Host: v})
 }
 
 // PutBorrow gives the guest a handle of a host resource that it must drop
-// before it returns.
+// before it returns. v must not be nil.
 func (c *Call) PutBorrow(r *Resource, v any) uint32 {
+	c.wantValue(r, v)
 	return c.cx.Handles.AddBorrow(r.Type, canon.Rep{Host: v}, c.cx.Scope)
+}
+
+// wantValue fails the call that would give the guest a handle of nothing, not
+// the one that uses it later.
+func (c *Call) wantValue(r *Resource, v any) {
+	if v == nil {
+		c.Fail(fmt.Errorf("the host gave nil as resource %s", r.Name))
+	}
 }
 
 // LiftHandle takes an own<t> or borrow<t> of a guest's resource that a guest
