@@ -1,6 +1,7 @@
 package wave
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -158,7 +159,8 @@ func (p *parser) float(bits int) float64 {
 	s := p.number()
 	ok := s == "nan" || s == "inf" || s == "-inf" || jsonNumber(s)
 	v, err := strconv.ParseFloat(s, bits)
-	if err != nil || !ok {
+	// What is too large is rounded to infinity, as what is too small to zero.
+	if err != nil && !errors.Is(err, strconv.ErrRange) || !ok {
 		p.pos -= len(s)
 		p.fail("expected a number, found %q", s)
 	}
@@ -266,7 +268,7 @@ func (p *parser) multiline() string {
 	if end < 0 {
 		p.fail("expected \"\"\" at the end of the string")
 	}
-	body := p.s[p.pos : p.pos+end]
+	start, body := p.pos, p.s[p.pos:p.pos+end]
 	nl := strings.LastIndexByte(body, '\n')
 	indent := body[nl+1:]
 	if strings.Trim(indent, " ") != "" {
@@ -286,13 +288,13 @@ func (p *parser) multiline() string {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		q := &parser{s: strings.TrimSuffix(line[len(indent):], "\r")}
+		q := &parser{s: p.s[:p.pos+len(strings.TrimSuffix(line, "\r"))], pos: p.pos + len(indent)}
 		for q.pos < len(q.s) {
-			b.WriteRune(q.rune(0))
+			b.WriteRune(q.rune('\n'))
 		}
 		p.pos += len(line) + 1
 	}
-	p.pos += len(indent) + 3
+	p.pos = start + end + 3
 	return b.String()
 }
 
