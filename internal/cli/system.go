@@ -151,7 +151,8 @@ func (l *limits) result(ctx context.Context, s *streams, err, exceeded error) er
 		if exceeded != nil {
 			fmt.Fprintf(s.err, "ashlar: %v\n", l.memoryError(exceeded))
 		}
-		return withCode(int(exit.Code), nil)
+		// The system keeps eight bits of it: a larger one must not become 0.
+		return withCode(int(min(exit.Code, 255)), nil)
 	case l.timeout > 0 && errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return l.timeoutError()
 	case errors.As(err, &trap):
