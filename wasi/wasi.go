@@ -122,7 +122,6 @@ func New(o Options) (*System, error) {
 	if _, err := io.ReadFull(s.grants.Random, s.grants.Secret[:]); err != nil {
 		return nil, fmt.Errorf("read random bytes: %w", err)
 	}
-	s.grants.Seed.F0, s.grants.Seed.F1 = rand.Uint64(), rand.Uint64()
 	for i, a := range o.Args {
 		if strings.IndexByte(a, 0) >= 0 {
 			return nil, fmt.Errorf("argument %d contains a zero byte", i)

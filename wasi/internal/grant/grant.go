@@ -26,12 +26,11 @@ type Set struct {
 	// Location is the time zone that guests are told.
 	Location *time.Location
 	Random   io.Reader
-	// Insecure is for guests that only want different numbers.
+	// Insecure is for guests that only want different numbers, and for the seeds
+	// of their hash maps.
 	Insecure io.Reader
 	// Network decides on sockets and lookups.
 	Network *socket.Policy
-	// Seed is for guests' hash maps.
-	Seed struct{ F0, F1 uint64 }
 	// Secret goes into whatever guests are told a hash of.
 	Secret [16]byte
 }

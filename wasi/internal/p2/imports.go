@@ -16,7 +16,7 @@ func Imports(g *grant.Set) bind.Imports {
 		Timezone:        timezone{g.Location},
 		Random:          random{g.Random},
 		Insecure:        insecure{g.Insecure},
-		InsecureSeed:    seed(g.Seed),
+		InsecureSeed:    insecure{g.Insecure},
 		Environment:     c,
 		Exit:            c,
 		Stdin:           c,

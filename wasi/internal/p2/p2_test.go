@@ -358,4 +358,10 @@ func TestRandom(t *testing.T) {
 	if _, err := r.GetRandomBytes(t.Context(), 1<<40); err == nil {
 		t.Error("a terabyte was given")
 	}
+	i := insecure{grant.SystemRandom}
+	seed, err := i.InsecureSeed(t.Context())
+	again, _ := i.InsecureSeed(t.Context())
+	if err != nil || seed == again || seed.F0 == seed.F1 {
+		t.Errorf("seeds %x and %x, %v", seed, again, err)
+	}
 }

@@ -36,7 +36,7 @@ func (r random) GetRandomBytes(_ context.Context, n uint64) ([]byte, error) {
 
 func (r random) GetRandomU64(context.Context) (uint64, error) { return randomU64(r.source) }
 
-// insecure is wasi:random/insecure.
+// insecure is wasi:random/insecure and insecure-seed.
 type insecure struct{ source io.Reader }
 
 func (r insecure) GetInsecureRandomBytes(_ context.Context, n uint64) ([]byte, error) {
@@ -45,9 +45,13 @@ func (r insecure) GetInsecureRandomBytes(_ context.Context, n uint64) ([]byte, e
 
 func (r insecure) GetInsecureRandomU64(context.Context) (uint64, error) { return randomU64(r.source) }
 
-// seed is wasi:random/insecure-seed: the same for all guests of a system.
-type seed bind.Tuple2[uint64, uint64]
-
-func (s seed) InsecureSeed(context.Context) (bind.Tuple2[uint64, uint64], error) {
-	return bind.Tuple2[uint64, uint64](s), nil
+// InsecureSeed gives other bits in each call: what one guest may learn of its
+// seed tells nothing about another's.
+func (r insecure) InsecureSeed(context.Context) (bind.Tuple2[uint64, uint64], error) {
+	a, err := randomU64(r.source)
+	if err != nil {
+		return bind.Tuple2[uint64, uint64]{}, err
+	}
+	b, err := randomU64(r.source)
+	return bind.Tuple2[uint64, uint64]{F0: a, F1: b}, err
 }
