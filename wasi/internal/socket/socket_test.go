@@ -393,6 +393,36 @@ func TestUDP(t *testing.T) {
 	}
 }
 
+func TestUDPLocalAddress(t *testing.T) {
+	peer, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	ok(t, "listen", err)
+	defer peer.Close()
+	u, err := NewUDP(everything(), false)
+	ok(t, "new", err)
+	defer u.Close()
+	ok(t, "bind", u.StartBind(netip.MustParseAddrPort("0.0.0.0:0")))
+	ok(t, "bind", u.FinishBind())
+	for _, remote := range []netip.AddrPort{{}, addrOf(peer.LocalAddr()), {}} {
+		ok(t, "connect", u.Connect(remote))
+		a, err := u.LocalAddress()
+		ok(t, "address", err)
+		want := netip.IPv4Unspecified()
+		if remote.IsValid() {
+			want = netip.MustParseAddr("127.0.0.1")
+		}
+		if a.Addr() != want || a.Port() == 0 {
+			t.Errorf("with the peer %v: %v, want %v", remote, a, want)
+		}
+		if !remote.IsValid() {
+			continue
+		}
+		ok(t, "send", u.Send([]byte("x"), netip.AddrPort{}))
+		if _, from, err := peer.ReadFrom(make([]byte, 1)); err != nil || addrOf(from) != a {
+			t.Errorf("the peer sees %v, %v; the socket says %v", from, err, a)
+		}
+	}
+}
+
 func TestUDPReceivesWhatIsThere(t *testing.T) {
 	u, err := NewUDP(everything(), false)
 	ok(t, "new", err)

@@ -27,6 +27,7 @@ type UDP struct {
 	conn   *net.UDPConn // once it is bound
 	any    bool         // may receive from anywhere
 	remote netip.AddrPort
+	source netip.Addr // what is sent to remote comes from it
 	next   *stream.Ahead[Datagram]
 }
 
@@ -97,6 +98,7 @@ func (u *UDP) Connect(remote netip.AddrPort) error {
 	if u.conn == nil || u.under != idle {
 		return InvalidState
 	}
+	var source netip.Addr
 	if remote.IsValid() {
 		if !validFamily(remote.Addr(), u.v6) || !validRemote(remote) {
 			return InvalidArgument
@@ -104,9 +106,27 @@ func (u *UDP) Connect(remote netip.AddrPort) error {
 		if err := u.policy.check(SendUDP, remote); err != nil {
 			return err
 		}
+		var err error
+		if source, err = u.sourceFor(remote); err != nil {
+			return coded(err)
+		}
 	}
-	u.remote = remote
+	u.remote, u.source = remote, source
 	return nil
+}
+
+// sourceFor returns the address from which the system sends to remote.
+func (u *UDP) sourceFor(remote netip.AddrPort) (netip.Addr, error) {
+	if a := addrOf(u.conn.LocalAddr()).Addr(); !a.IsUnspecified() {
+		return a, nil
+	}
+	// Connecting chooses it, and sends nothing.
+	c, err := net.DialUDP(network("udp", u.v6), nil, net.UDPAddrFromAddrPort(remote))
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	defer c.Close()
+	return addrOf(c.LocalAddr()).Addr(), nil
 }
 
 // Receive returns the next datagram from those who may send to the guest; ok is
@@ -168,12 +188,17 @@ func (u *UDP) Send(data []byte, to netip.AddrPort) error {
 	return coded(err)
 }
 
-// LocalAddress returns the address the socket is bound to.
+// LocalAddress returns the address the socket is bound to; with a peer, the one
+// that it is known by there.
 func (u *UDP) LocalAddress() (netip.AddrPort, error) {
 	if u.conn == nil || u.under != idle {
 		return netip.AddrPort{}, InvalidState
 	}
-	return addrOf(u.conn.LocalAddr()), nil
+	a := addrOf(u.conn.LocalAddr())
+	if u.source.IsValid() {
+		a = netip.AddrPortFrom(u.source, a.Port())
+	}
+	return a, nil
 }
 
 // RemoteAddress returns the peer.
