@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/ashlar-wasm/ashlar/component"
 	"github.com/ashlar-wasm/ashlar/internal/binary"
@@ -104,6 +105,10 @@ func runScript(ctx context.Context, file string, texts bool) (passed, total int)
 	return passed, total
 }
 
+// commandTime is how long a command may take; a guest that yields for ever is
+// ended by it.
+const commandTime = 10 * time.Second
+
 // try runs a command; a panic of the code under test is a failure of it.
 func (r *runner) try(ctx context.Context, c *command) (err error) {
 	defer func() {
@@ -111,6 +116,8 @@ func (r *runner) try(ctx context.Context, c *command) (err error) {
 			err = fmt.Errorf("PANIC: %v\n%s", p, debug.Stack())
 		}
 	}()
+	ctx, cancel := context.WithTimeout(ctx, commandTime)
+	defer cancel()
 	return r.command(ctx, c)
 }
 
