@@ -236,7 +236,7 @@ func (f *flattener) linkModule(def *binary.CoreModule, args map[string]*coreInst
 	if err != nil {
 		panic(flattenError{&Error{Offset: def.Offset, Err: err}})
 	}
-	f.plan.modules = append(f.plan.modules, moduleDef{bytes: bytes, names: names, origin: def.Offset, size: len(def.Bytes)})
+	f.plan.modules = append(f.plan.modules, moduleDef{bytes: bytes, origin: def.Offset, size: len(def.Bytes)})
 	f.variants[key.String()] = len(f.plan.modules) - 1
 	return len(f.plan.modules) - 1
 }
@@ -331,7 +331,7 @@ func (f *flattener) canon(s *scope, d *binary.Canon) {
 		})
 		return
 	}
-	t := trampoline{op: d.Op, instance: s.instance, offset: d.Offset, opts: f.options(s, d.Opts), slot: d.Slot, resource: -1}
+	t := trampoline{op: d.Op, instance: s.instance, opts: f.options(s, d.Opts), slot: d.Slot, resource: -1}
 	i32 := []engine.ValType{engine.I32}
 	switch d.Op {
 	case binary.CanonLower:

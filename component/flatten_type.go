@@ -111,7 +111,7 @@ func (f *flattener) defType(s *scope, def binary.DefType) *canon.Type {
 func (f *flattener) importItem(s *scope, path []string, t *binary.ExternType) item {
 	it := item{sort: t.Kind.Sort()}
 	n := len(f.plan.imports)
-	im := importDef{path: path, offset: t.Offset, sort: it.sort}
+	im := importDef{path: path, sort: it.sort}
 	switch t.Kind {
 	case binary.ExternFunc:
 		im.fn = s.types[t.Index].fn

@@ -130,8 +130,7 @@ func externMismatch(have, want wasm.ExternType) string {
 		return fmt.Sprintf("expected a %s, found a %s", want.Kind, have.Kind)
 	}
 	limits := func(have, want wasm.Limits) bool {
-		return have.Min >= want.Min && (!want.HasMax || have.HasMax && have.Max <= want.Max) &&
-			have.Shared == want.Shared && have.Index64 == want.Index64
+		return have.Within(want) && have.Shared == want.Shared && have.Index64 == want.Index64
 	}
 	ok := true
 	switch want.Kind {

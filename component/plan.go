@@ -30,7 +30,6 @@ type instanceInfo struct {
 // importDef is something the component imports from outside.
 type importDef struct {
 	path   []string // the import's name, then names of exports in it
-	offset int
 	sort   binary.Sort
 	fn     *canon.FuncType // SortFunc
 	types  *instanceDef    // SortInstance: what it must export
@@ -65,7 +64,6 @@ type coreItem struct {
 // moduleDef is a core module with its imports named for linking.
 type moduleDef struct {
 	bytes  []byte // rewritten; nil for an imported one, which is rewritten when prepared
-	names  []importName
 	code   *engine.Module
 	origin int // offset in the component, for messages
 	size   int // as it was in the component
@@ -111,8 +109,7 @@ type funcDef struct {
 // trampoline is a core function that the component model defines.
 type trampoline struct {
 	op              binary.CanonOp
-	instance        int // that calls it
-	offset          int
+	instance        int      // that calls it
 	fn              *funcDef // lower: the callee
 	typ             *canon.FuncType
 	opts            options

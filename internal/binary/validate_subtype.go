@@ -374,7 +374,7 @@ func (s subtype) table(a, b wasm.TableType) error {
 		return s.fail("mismatch in the shared flag for tables")
 	case a.Limits.Index64 != b.Limits.Index64:
 		return s.fail("mismatch in index type used for tables")
-	case !limitsMatch(a.Limits, b.Limits):
+	case !a.Limits.Within(b.Limits):
 		return s.fail("mismatch in table limits")
 	}
 	return nil
@@ -388,12 +388,8 @@ func (s subtype) memory(a, b wasm.MemoryType) error {
 		return s.fail("mismatch in index type used for memories")
 	case a.PageSizeLog2 != b.PageSizeLog2:
 		return s.fail("mismatch in page size for memories")
-	case !limitsMatch(a.Limits, b.Limits):
+	case !a.Limits.Within(b.Limits):
 		return s.fail("mismatch in memory limits")
 	}
 	return nil
-}
-
-func limitsMatch(a, b wasm.Limits) bool {
-	return a.Min >= b.Min && (!b.HasMax || a.HasMax && a.Max <= b.Max)
 }

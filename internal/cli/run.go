@@ -90,24 +90,16 @@ func memoryLimit(err error) error {
 
 func runComponent(ctx context.Context, f *file, sys *system, l *limits) error {
 	return sys.instantiate(ctx, f, l, func(r *running) error {
-		run, ok := r.instance.Func(runInterface, "run")
-		if !ok {
+		if !r.component.ExportsInterface(runInterface) {
 			return f.invalid(fmt.Errorf("exports no wasi:cli/run, so it is no command%s", otherUse(r.component)))
 		}
-		result, err := run.Call(r.ctx, nil)
-		if err != nil {
-			return err
-		}
-		if v, ok := result.(component.ResultVal); ok && v.IsErr {
-			return wasi.ExitError{Code: 1}
-		}
-		return nil
+		return wasi.Run(r.ctx, r.instance)
 	})
 }
 
 // otherUse says what a component that is no command is good for.
 func otherUse(c *component.Component) string {
-	if c.ExportsInterface("wasi:http/incoming-handler@0.2.0") {
+	if c.ExportsInterface(handlerInterface) {
 		return "; it handles HTTP requests: use 'ashlar serve'"
 	}
 	return exportsHint(c) + "\nCall one of them with 'ashlar invoke'."

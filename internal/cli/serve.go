@@ -113,22 +113,9 @@ func (o *serveOptions) serve(ctx context.Context, s *streams, f *file, sys *syst
 	life := context.WithoutCancel(ctx)
 	e := component.NewEngine(component.Options{Limits: component.Limits{MemoryBytes: uint64(o.maxMemory)}})
 	defer func() { err = errors.Join(err, e.Close(life)) }()
-	var c *component.Component
-	compiling := &limits{compileTimeout: o.compileTimeout}
-	err = compiling.compile(ctx, func(ctx context.Context) error {
-		c, err = f.compile(ctx, e)
-		return err
-	})
+	c, p, err := sys.prepare(ctx, f, e, &limits{compileTimeout: o.compileTimeout})
 	if err != nil {
 		return err
-	}
-	linker := e.NewLinker()
-	if err := sys.AddTo(linker); err != nil {
-		return err
-	}
-	p, err := linker.Prepare(ctx, c)
-	if err != nil {
-		return f.wrap(err)
 	}
 	if !c.ExportsInterface(handlerInterface) {
 		return f.invalid(fmt.Errorf("exports no wasi:http/incoming-handler, so it can't serve HTTP%s", exportsHint(c)))

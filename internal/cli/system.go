@@ -181,25 +181,33 @@ type running struct {
 	instance  *component.Instance
 }
 
-// instantiate compiles and links a component and runs f with an instance of it.
-func (sys *system) instantiate(ctx context.Context, f *file, l *limits, run func(*running) error) (err error) {
-	e := l.engine()
-	defer func() { err = errors.Join(err, e.Close(context.WithoutCancel(ctx))) }()
-	var c *component.Component
+// prepare compiles a component within its time limit and links it to what the
+// system grants.
+func (sys *system) prepare(ctx context.Context, f *file, e *component.Engine, l *limits) (c *component.Component, p *component.Prepared, err error) {
 	err = l.compile(ctx, func(ctx context.Context) error {
 		c, err = f.compile(ctx, e)
 		return err
 	})
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	linker := e.NewLinker()
 	if err := sys.AddTo(linker); err != nil {
-		return err
+		return nil, nil, err
 	}
-	p, err := linker.Prepare(ctx, c)
+	if p, err = linker.Prepare(ctx, c); err != nil {
+		return nil, nil, f.wrap(err)
+	}
+	return c, p, nil
+}
+
+// instantiate compiles and links a component and runs f with an instance of it.
+func (sys *system) instantiate(ctx context.Context, f *file, l *limits, run func(*running) error) (err error) {
+	e := l.engine()
+	defer func() { err = errors.Join(err, e.Close(context.WithoutCancel(ctx))) }()
+	c, p, err := sys.prepare(ctx, f, e, l)
 	if err != nil {
-		return f.wrap(err)
+		return err
 	}
 	ctx, cancel := l.start(ctx, sys.streams)
 	defer cancel()

@@ -51,6 +51,12 @@ type Limits struct {
 	Shared  bool
 }
 
+// Within tells whether a size under these limits is always one that the wanted
+// limits allow.
+func (l Limits) Within(want Limits) bool {
+	return l.Min >= want.Min && (!want.HasMax || l.HasMax && l.Max <= want.Max)
+}
+
 // TableType is the type of a table.
 type TableType struct {
 	Elem   ValType
