@@ -278,3 +278,5 @@ func appendS33(b []byte, v int64) []byte {
 		b = append(b, c|0x80)
 	}
 }
+
+func appendU64(b []byte, v uint64) []byte { return binary.AppendUvarint(b, v) }
