@@ -11,6 +11,8 @@ package component
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 
 	"github.com/ashlar-wasm/ashlar/internal/binary"
@@ -55,6 +57,9 @@ type Options struct {
 	CompileWorkers int
 	// Limits hold for every component compiled by the engine.
 	Limits Limits
+	// Cache keeps compiled code for later engines and processes; without one
+	// nothing is written to disk. It must stay open as long as the engine.
+	Cache *Cache
 }
 
 // Engine compiles components. It is safe for concurrent use.
@@ -67,7 +72,7 @@ type Engine struct {
 // longer in use.
 func NewEngine(o Options) *Engine {
 	return &Engine{
-		core:   engine.New(engine.Config{Interpreter: o.Interpreter, CompileWorkers: o.CompileWorkers}),
+		core:   engine.New(engine.Config{Interpreter: o.Interpreter, CompileWorkers: o.CompileWorkers, Cache: o.Cache.store()}),
 		limits: o.Limits.withDefaults(),
 	}
 }
@@ -108,19 +113,36 @@ func (e *Engine) Compile(ctx context.Context, bytes []byte) (*Component, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := binary.Validate(c); err != nil {
-		return nil, err
+	var p *plan
+	origin := engine.Origin{Digest: sha256.Sum256(bytes), Options: "component, " + rewriteOptions(e.limits)}
+	codes, err := e.core.CompileAll(ctx, origin, func() ([]engine.Source, error) {
+		if err := binary.Validate(c); err != nil {
+			return nil, err
+		}
+		if p, err = flatten(c, e.limits, true); err != nil {
+			return nil, err
+		}
+		sources := make([]engine.Source, len(p.modules))
+		for i := range p.modules {
+			sources[i], p.modules[i].source = p.modules[i].source, engine.Source{}
+		}
+		return sources, nil
+	})
+	var ce *engine.CompileError
+	if errors.As(err, &ce) {
+		return nil, &Error{Offset: p.modules[ce.Index].origin, Err: ce.Err}
 	}
-	p, err := flatten(c, e.limits)
 	if err != nil {
 		return nil, err
 	}
-	for i := range p.modules {
-		m := &p.modules[i]
-		if m.code, err = e.core.Compile(ctx, m.bytes); err != nil {
-			return nil, &Error{Offset: m.origin, Err: err}
+	if p == nil {
+		// What is in the cache was valid when it was put there.
+		if p, err = flatten(c, e.limits, false); err != nil {
+			return nil, err
 		}
-		m.bytes = nil
+	}
+	for i := range p.modules {
+		p.modules[i].code = codes[i]
 	}
 	return &Component{engine: e, plan: p}, nil
 }

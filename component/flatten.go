@@ -27,6 +27,7 @@ type flattener struct {
 	memIdx   map[coreItem]int
 	decoded  map[*binary.CoreModule]*wasm.Module
 	limits   Limits
+	sources  bool // whether modules are rewritten
 }
 
 // flattenError is raised as a panic inside the flattener.
@@ -36,8 +37,9 @@ func (f *flattener) fail(offset int, format string, args ...any) {
 	panic(flattenError{&Error{Offset: offset, Err: fmt.Errorf(format, args...)}})
 }
 
-// flatten works out the plan of a valid component.
-func flatten(c *binary.Component, limits Limits) (p *plan, err error) {
+// flatten works out the plan of a valid component, and rewrites its core modules
+// if sources is set.
+func flatten(c *binary.Component, limits Limits, sources bool) (p *plan, err error) {
 	f := &flattener{
 		plan:     &plan{},
 		variants: make(map[string]int),
@@ -45,6 +47,7 @@ func flatten(c *binary.Component, limits Limits) (p *plan, err error) {
 		memIdx:   make(map[coreItem]int),
 		decoded:  make(map[*binary.CoreModule]*wasm.Module),
 		limits:   limits,
+		sources:  sources,
 	}
 	defer func() {
 		if r := recover(); r != nil {
@@ -232,29 +235,36 @@ func (f *flattener) linkModule(def *binary.CoreModule, args map[string]*coreInst
 	if i, ok := f.variants[key.String()]; ok {
 		return i
 	}
-	bytes, err := rewrite(m, names, f.limits)
-	if err != nil {
-		panic(flattenError{&Error{Offset: def.Offset, Err: err}})
+	var source engine.Source
+	if f.sources {
+		var err error
+		if source, err = rewrite(m, names, f.limits); err != nil {
+			panic(flattenError{&Error{Offset: def.Offset, Err: err}})
+		}
 	}
-	f.plan.modules = append(f.plan.modules, moduleDef{bytes: bytes, origin: def.Offset, size: len(def.Bytes)})
+	f.plan.modules = append(f.plan.modules, moduleDef{source: source, origin: def.Offset, size: len(def.Bytes)})
 	f.variants[key.String()] = len(f.plan.modules) - 1
 	return len(f.plan.modules) - 1
 }
 
 // rewrite renames a module's imports and clamps its tables to the limit.
-func rewrite(m *wasm.Module, names []importName, limits Limits) ([]byte, error) {
+// What it does must depend on nothing but that and rewriteOptions.
+func rewrite(m *wasm.Module, names []importName, limits Limits) (engine.Source, error) {
 	edited := *m
 	edited.Imports = append([]wasm.Import(nil), m.Imports...)
 	edited.Tables = append([]wasm.Table(nil), m.Tables...)
 	edited.RenameImports(func(i int, _ wasm.Import) (string, string) { return names[i].module, names[i].name })
 	if err := edited.LimitTables(limits.TableElements); err != nil {
-		return nil, err
+		return engine.Source{}, err
 	}
 	// The engine refuses a module over names that can't be read.
 	edited.SetNames(m.Names())
 	edited.CheckElements(engine.ElementsFunc)
-	return edited.Encode(), nil
+	return engine.Source{Wasm: edited.Encode(), Shell: edited.Shell()}, nil
 }
+
+// rewriteOptions says all of the limits that rewriting goes by.
+func rewriteOptions(limits Limits) string { return fmt.Sprintf("tables %d", limits.TableElements) }
 
 // moduleImports lists the imports that a module type declares.
 func (f *flattener) moduleImports(t *moduleTypeDef) []importName {

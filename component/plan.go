@@ -63,7 +63,7 @@ type coreItem struct {
 
 // moduleDef is a core module with its imports named for linking.
 type moduleDef struct {
-	bytes  []byte // rewritten; nil for an imported one, which is rewritten when prepared
+	source engine.Source // rewritten, until it is compiled
 	code   *engine.Module
 	origin int // offset in the component, for messages
 	size   int // as it was in the component

@@ -132,11 +132,11 @@ func (p *Prepared) linkImported(ctx context.Context, m *Module, st *step, limits
 			}
 		}
 	}
-	b, err := rewrite(m.m, names, limits)
+	source, err := rewrite(m.m, names, limits)
 	if err != nil {
 		return nil, err
 	}
-	return p.component.engine.core.Compile(ctx, b)
+	return p.component.engine.core.Compile(ctx, source.Wasm)
 }
 
 // Close releases the host functions. No instance may be in use.

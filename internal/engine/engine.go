@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -46,6 +47,9 @@ type Config struct {
 	// HeapMemories keeps linear memories on the Go heap even where the
 	// platform could reserve address space for them.
 	HeapMemories bool
+	// Cache keeps compiled code; nil means that nothing does. The interpreter
+	// has no use for it. It must stay open as long as the engine.
+	Cache *Cache
 }
 
 // instanceConfig is that of all instances. Guests reach nothing of what it
@@ -58,6 +62,9 @@ type Engine struct {
 	runtime wazero.Runtime
 	workers int
 	heap    bool
+	native  *nativeCode // nil without a cache
+
+	compiled, loaded atomic.Uint64
 }
 
 // New returns an engine. Close releases it with everything compiled by it.
@@ -72,14 +79,20 @@ func New(c Config) *Engine {
 	}
 	// With one worker, compiling can't be cancelled.
 	workers = max(workers, 2)
-	// The background context is never consulted: a runtime without
-	// WithCloseOnContextDone keeps no context.
-	rt := wazero.NewRuntimeWithConfig(context.Background(), rc.WithCoreFeatures(coreFeatures))
-	return &Engine{runtime: rt, workers: workers, heap: c.HeapMemories}
+	e := &Engine{workers: workers, heap: c.HeapMemories}
+	e.runtime, e.native = newRuntime(rc.WithCoreFeatures(coreFeatures), c)
+	return e
 }
 
 // Close releases all compiled code. No call may be under way.
-func (e *Engine) Close(ctx context.Context) error { return e.runtime.Close(ctx) }
+func (e *Engine) Close(ctx context.Context) error {
+	err := e.runtime.Close(ctx)
+	if e.native != nil {
+		// The runtime leaves the code to the one who made the cache.
+		err = errors.Join(err, e.native.wazero.Close(ctx))
+	}
+	return err
+}
 
 // Module is a compiled core module. It may be instantiated many times,
 // concurrently.
@@ -95,8 +108,11 @@ func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile core module: %w", err)
 	}
-	return &Module{compiled: c}, nil
+	e.compiled.Add(1)
+	return newModule(c), nil
 }
+
+func newModule(c wazero.CompiledModule) *Module { return &Module{compiled: c} }
 
 // Close releases the code of the module. Its instances must be closed before.
 func (m *Module) Close(ctx context.Context) error { return m.compiled.Close(ctx) }
