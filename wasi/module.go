@@ -2,8 +2,10 @@ package wasi
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ashlar-wasm/ashlar/component"
@@ -29,37 +31,51 @@ var ErrReactor = errors.New("the module exports no function _start: it is a reac
 // *component.LinkError if it imports what WASI 0.1 does not have.
 func CompileModule(ctx context.Context, e *component.Engine, bytes []byte) (*Module, error) {
 	m, err := wasm.Decode(bytes)
-	if err == nil {
-		err = wasm.Validate(m)
-	}
-	if err == nil {
-		err = m.LimitTables(e.Limits().TableElements)
-	}
 	if err != nil {
 		return nil, err
 	}
-	if err := checkImports(m); err != nil {
-		return nil, err
-	}
 	out := &Module{engine: e}
-	memory := false
-	for _, x := range m.Exports {
-		out.command = out.command || x.Kind == wasm.KindFunc && x.Name == "_start"
-		memory = memory || x.Kind == wasm.KindMemory && x.Name == "memory"
-	}
-	if !memory && len(m.Imports) > 0 {
-		return nil, errors.New("the module does not export its memory as \"memory\", which WASI 0.1 needs")
-	}
-	// The engine refuses a module over names that can't be read.
-	m.SetNames(m.Names())
-	m.CheckElements(engine.ElementsFunc)
-	if out.code, err = e.Core().Compile(ctx, m.Encode()); err != nil {
+	tables := e.Limits().TableElements
+	origin := engine.Origin{Digest: sha256.Sum256(bytes), Options: fmt.Sprintf("WASI 0.1 module, tables %d", tables)}
+	codes, err := e.Core().CompileAll(ctx, origin, func() ([]engine.Source, error) {
+		if err := wasm.Validate(m); err != nil {
+			return nil, err
+		}
+		if err := checkWorld(m); err != nil {
+			return nil, err
+		}
+		if err := m.LimitTables(tables); err != nil {
+			return nil, err
+		}
+		// The engine refuses a module over names that can't be read.
+		m.SetNames(m.Names())
+		m.CheckElements(engine.ElementsFunc)
+		return []engine.Source{{Wasm: m.Encode(), Shell: m.Shell()}}, nil
+	})
+	if err != nil {
 		return nil, err
 	}
+	out.code = codes[0]
+	out.command = exports(m, wasm.KindFunc, "_start")
 	if out.host, err = e.Core().InstantiateHost(ctx, P1()); err != nil {
 		return nil, errors.Join(err, out.code.Close(ctx))
 	}
 	return out, nil
+}
+
+func exports(m *wasm.Module, kind wasm.Kind, name string) bool {
+	return slices.ContainsFunc(m.Exports, func(x wasm.Export) bool { return x.Kind == kind && x.Name == name })
+}
+
+// checkWorld tells whether the module fits WASI 0.1.
+func checkWorld(m *wasm.Module) error {
+	if err := checkImports(m); err != nil {
+		return err
+	}
+	if len(m.Imports) > 0 && !exports(m, wasm.KindMemory, "memory") {
+		return errors.New("the module does not export its memory as \"memory\", which WASI 0.1 needs")
+	}
+	return nil
 }
 
 // checkImports lists what the module imports and WASI 0.1 lacks.
