@@ -102,9 +102,8 @@ func (i *Instance) run(ctx context.Context, call func()) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	i.cc = &callContext{Context: ctx, instance: i}
 	i.current, i.depth = 0, 0
-	err := guard(call)
+	err := i.metered(ctx, func() error { call(); return nil })
 	if err != nil {
 		err = i.callError(err)
 		i.poisoned = err

@@ -20,34 +20,6 @@ import (
 	"github.com/ashlar-wasm/ashlar/internal/wasm"
 )
 
-// Limits bound what a component may use. A zero field takes the default.
-type Limits struct {
-	// MemoryBytes bounds the linear memories of one instance together; the
-	// default is 1 GiB. The most that counts is 4 GiB less one page.
-	MemoryBytes uint64
-	// TableElements bounds every core table; the default is 1,000,000.
-	TableElements uint64
-	// Handles bounds the handles of each component instance; the default is
-	// 1,000,000.
-	Handles int
-}
-
-const maxMemoryBytes = 65535 << 16
-
-func (l Limits) withDefaults() Limits {
-	if l.MemoryBytes == 0 {
-		l.MemoryBytes = 1 << 30
-	}
-	l.MemoryBytes = min(l.MemoryBytes, maxMemoryBytes)
-	if l.TableElements == 0 {
-		l.TableElements = 1_000_000
-	}
-	if l.Handles == 0 {
-		l.Handles = 1_000_000
-	}
-	return l
-}
-
 // Options configure an Engine. The zero value is a good one.
 type Options struct {
 	// Interpreter executes without compiling to native code.

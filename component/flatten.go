@@ -247,20 +247,16 @@ func (f *flattener) linkModule(def *binary.CoreModule, args map[string]*coreInst
 	return len(f.plan.modules) - 1
 }
 
-// rewrite renames a module's imports and clamps its tables to the limit.
-// What it does must depend on nothing but that and rewriteOptions.
+// rewrite renames a module's imports and confines it. What it does must depend on
+// nothing but that and rewriteOptions.
 func rewrite(m *wasm.Module, names []importName, limits Limits) (engine.Source, error) {
 	edited := *m
 	edited.Imports = append([]wasm.Import(nil), m.Imports...)
-	edited.Tables = append([]wasm.Table(nil), m.Tables...)
 	edited.RenameImports(func(i int, _ wasm.Import) (string, string) { return names[i].module, names[i].name })
-	if err := edited.LimitTables(limits.TableElements); err != nil {
-		return engine.Source{}, err
-	}
-	// The engine refuses a module over names that can't be read.
-	edited.SetNames(m.Names())
-	edited.CheckElements(engine.ElementsFunc)
-	return engine.Source{Wasm: edited.Encode(), Shell: edited.Shell()}, nil
+	return engine.Confine(&edited, engine.Confinement{
+		TableElements: limits.TableElements,
+		Host:          func(im *wasm.Import) bool { return im.Module == hostModule },
+	})
 }
 
 // rewriteOptions says all of the limits that rewriting goes by.

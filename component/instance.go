@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync/atomic"
+	"time"
 
 	"github.com/ashlar-wasm/ashlar/internal/canon"
 	"github.com/ashlar-wasm/ashlar/internal/engine"
@@ -26,6 +27,9 @@ type Instance struct {
 	depth     int            // calls of core functions under way
 	busy      atomic.Bool
 	poisoned  error
+	meter     engine.Meter
+	cpu       time.Duration
+	fuel      uint64
 }
 
 // instanceState is the state of one component instance of the plan.
@@ -62,6 +66,9 @@ func (c *callContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
+// Meter implements engine.Metered.
+func (c *callContext) Meter() *engine.Meter { return &c.instance.meter }
+
 // callOf returns the call context that a trampoline was called with.
 func callOf(ctx context.Context) *callContext {
 	if c, ok := ctx.(*callContext); ok {
@@ -77,7 +84,7 @@ func (p *Prepared) Instantiate(ctx context.Context) (*Instance, error) {
 	c := p.component
 	i := &Instance{
 		prepared:  p,
-		mems:      c.engine.core.NewMemories(c.engine.limits.MemoryBytes),
+		mems:      c.engine.core.NewMemories(p.limits.MemoryBytes),
 		core:      make([]*engine.Instance, len(c.plan.steps)),
 		comps:     make([]instanceState, len(c.plan.instances)),
 		resources: make([]*canon.ResourceType, len(c.plan.resources)),
@@ -86,7 +93,7 @@ func (p *Prepared) Instantiate(ctx context.Context) (*Instance, error) {
 	}
 	for n := range i.comps {
 		i.comps[n].mayLeave, i.comps[n].mayEnter = true, true
-		i.comps[n].handles.Limit = c.engine.limits.Handles
+		i.comps[n].handles.Limit = p.limits.Handles
 	}
 	for n := range i.resources {
 		def := &c.plan.resources[n]
@@ -96,13 +103,18 @@ func (p *Prepared) Instantiate(ctx context.Context) (*Instance, error) {
 		}
 		i.resources[n] = i.guestResource(def)
 	}
-	i.cc = &callContext{Context: ctx, instance: i}
-	for n := range c.plan.steps {
-		if err := i.step(n); err != nil {
-			err = i.callError(err)
-			i.Close(ctx)
-			return nil, err
+	err := i.metered(ctx, func() error {
+		for n := range c.plan.steps {
+			if err := i.step(n); err != nil {
+				return err
+			}
 		}
+		return nil
+	})
+	if err != nil {
+		err = i.callError(err)
+		i.Close(ctx)
+		return nil, err
 	}
 	i.cc = nil
 	return i, nil

@@ -9,7 +9,7 @@ import (
 	"github.com/ashlar-wasm/ashlar/internal/engine"
 )
 
-// Prepared is a component whose imports are resolved. It is immutable and safe
+// Prepared is a component whose imports are resolved. It is safe
 // for concurrent use.
 type Prepared struct {
 	component *Component
@@ -17,6 +17,8 @@ type Prepared struct {
 	funcs     []*hostFunc      // by import
 	resources []*canon.ResourceType
 	modules   map[int]*engine.Module // by step, of imported modules
+	limits    Limits
+	usage     usage
 }
 
 // Prepare resolves a component's imports against what the linker offers. The
@@ -24,6 +26,7 @@ type Prepared struct {
 func (l *Linker) Prepare(ctx context.Context, c *Component) (*Prepared, error) {
 	p := &Prepared{
 		component: c,
+		limits:    c.engine.limits,
 		funcs:     make([]*hostFunc, len(c.plan.imports)),
 		resources: make([]*canon.ResourceType, len(c.plan.resources)),
 		modules:   make(map[int]*engine.Module),

@@ -22,6 +22,7 @@ func (p *Prepared) bind(ctx context.Context) error {
 		call := p.trampoline(t)
 		funcs[n] = engine.HostFunc{
 			Name: strconv.Itoa(n), Params: t.params, Results: t.results,
+			Work: t.op == binary.CanonLower && t.fn.imported >= 0,
 			Call: func(ctx context.Context, _ engine.Memory, stack []uint64) {
 				call(callOf(ctx).instance, stack)
 			},

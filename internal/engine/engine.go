@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync"
 	"sync/atomic"
 
 	"github.com/tetratelabs/wazero"
@@ -63,6 +64,9 @@ type Engine struct {
 	workers int
 	heap    bool
 	native  *nativeCode // nil without a cache
+	probe   stackProbe
+	turns   chan struct{} // see Meter
+	meter   func() (*Instance, error)
 
 	compiled, loaded atomic.Uint64
 }
@@ -79,7 +83,8 @@ func New(c Config) *Engine {
 	}
 	// With one worker, compiling can't be cancelled.
 	workers = max(workers, 2)
-	e := &Engine{workers: workers, heap: c.HeapMemories}
+	e := &Engine{workers: workers, heap: c.HeapMemories, turns: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))}
+	e.meter = sync.OnceValues(e.instantiateMeter)
 	e.runtime, e.native = newRuntime(rc.WithCoreFeatures(coreFeatures), c)
 	return e
 }
@@ -98,7 +103,18 @@ func (e *Engine) Close(ctx context.Context) error {
 // concurrently.
 type Module struct {
 	compiled wazero.CompiledModule
+	starts   bool // exports StartFunc
 }
+
+func newModule(c wazero.CompiledModule) *Module {
+	_, starts := c.ExportedFunctions()[StartFunc]
+	return &Module{compiled: c, starts: starts}
+}
+
+// StartFunc is the name under which a module exports the function that is to run
+// when it was instantiated. A start function of the module itself would run where
+// its stack can't be seen.
+const StartFunc = "ashlar.start"
 
 // Compile translates a validated core module. The import names must be
 // non-empty. It ends with ctx.
@@ -111,8 +127,6 @@ func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
 	e.compiled.Add(1)
 	return newModule(c), nil
 }
-
-func newModule(c wazero.CompiledModule) *Module { return &Module{compiled: c} }
 
 // Close releases the code of the module. Its instances must be closed before.
 func (m *Module) Close(ctx context.Context) error { return m.compiled.Close(ctx) }
@@ -127,15 +141,25 @@ type HostFunc struct {
 	// none. A panic with an error value unwinds the guest and is what the
 	// outermost Func.Call returns (wrapped in no Trap).
 	Call func(ctx context.Context, mem Memory, stack []uint64)
+	// Work tells that Call does work of the host, or waits: the CPU time of the
+	// guest stands still meanwhile, and whether the call must end is looked at
+	// afterwards.
+	Work bool
 }
+
+// hostName is the name of host functions' module in stack traces; instances are
+// anonymous.
+const hostName = "host"
 
 // InstantiateHost compiles and instantiates a module of host functions, to be
 // named by Imports. One such instance may serve any number of guests at once.
 func (e *Engine) InstantiateHost(ctx context.Context, funcs []HostFunc) (*Instance, error) {
-	// The name is for stack traces; instances are anonymous.
-	b := e.runtime.NewHostModuleBuilder("host")
+	b := e.runtime.NewHostModuleBuilder(hostName)
 	for _, f := range funcs {
 		call := f.Call
+		if f.Work {
+			call = paused(call)
+		}
 		b.NewFunctionBuilder().WithName(f.Name).WithGoModuleFunction(
 			api.GoModuleFunc(func(ctx context.Context, mod api.Module, stack []uint64) {
 				call(ctx, Memory{mod.Memory()}, stack)
@@ -149,7 +173,7 @@ func (e *Engine) InstantiateHost(ctx context.Context, funcs []HostFunc) (*Instan
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("instantiate host module: %w", err), c.Close(ctx))
 	}
-	return &Instance{module: m, code: c}, nil
+	return &Instance{engine: e, module: m, code: c}, nil
 }
 
 // Imports names the instance that provides each import module name of a module.
@@ -158,18 +182,39 @@ type Imports func(module string) *Instance
 
 // Instance is an instantiated module.
 type Instance struct {
+	engine *Engine
 	module api.Module
 	code   wazero.CompiledModule
 }
 
 // Instantiate links a module to its imports, allocates its memories from mems,
-// and runs its start function. ctx reaches the host functions called by the
-// start function, wrapped: they find values in it by Value.
+// and runs its start function, if that is exported as StartFunc. ctx reaches the
+// host functions called by the start function.
 //
 // The error is a *Trap when the guest trapped, a *LimitError when a declared
 // memory exceeds what mems grants, or a link error.
-func (e *Engine) Instantiate(ctx context.Context, m *Module, imports Imports, mems *Memories) (inst *Instance, err error) {
+func (e *Engine) Instantiate(ctx context.Context, m *Module, imports Imports, mems *Memories) (*Instance, error) {
+	inst, err := e.instantiate(ctx, m, imports, mems)
+	if err != nil || !m.starts {
+		return inst, err
+	}
+	if err := inst.Func(StartFunc).Call(ctx, nil); err != nil {
+		// A close error would say that the engine is closed, which hides nothing.
+		_ = inst.Close(ctx)
+		return nil, err
+	}
+	return inst, nil
+}
+
+func (e *Engine) instantiate(ctx context.Context, m *Module, imports Imports, mems *Memories) (inst *Instance, err error) {
+	meter, err := e.meter()
+	if err != nil {
+		return nil, err
+	}
 	ctx = experimental.WithImportResolver(ctx, func(name string) api.Module {
+		if name == MeterModule {
+			return meter.module
+		}
 		if p := imports(name); p != nil {
 			return p.module
 		}
@@ -189,7 +234,7 @@ func (e *Engine) Instantiate(ctx context.Context, m *Module, imports Imports, me
 	if err != nil {
 		return nil, trapOf(err)
 	}
-	return &Instance{module: mod}, nil
+	return &Instance{engine: e, module: mod}, nil
 }
 
 // Close releases the instance. No call may be under way in it.
@@ -216,6 +261,23 @@ func (i *Instance) Memory(name string) (Memory, bool) {
 	return Memory{m}, m != nil
 }
 
+// Counter returns what is left in the instance's counter of metered work; ok is
+// false if it is not metered.
+func (i *Instance) Counter() (left int32, ok bool) {
+	g := i.module.ExportedGlobal(MeterCounter)
+	if g == nil {
+		return 0, false
+	}
+	return int32(g.Get()), true
+}
+
+// ResetCounter empties the counter, so that the next check asks for a budget.
+func (i *Instance) ResetCounter() {
+	if g, ok := i.module.ExportedGlobal(MeterCounter).(api.MutableGlobal); ok {
+		g.Set(0)
+	}
+}
+
 // Func is an exported function of one instance. It is not safe for concurrent
 // use; nested activation (through the host) is.
 type Func struct {
@@ -230,15 +292,21 @@ type Func struct {
 // functions unchanged. The error is a *Trap, or what a host function panicked
 // with.
 func (f *Func) Call(ctx context.Context, stack []uint64) error {
-	fn := f.f
 	if f.active {
 		// One api.Function is one wasm stack: a nested activation needs another.
-		fn = f.instance.module.ExportedFunction(f.name)
+		f = &Func{f: f.instance.module.ExportedFunction(f.name), instance: f.instance, name: f.name}
+	}
+	f.active = true
+	m := meterOf(ctx)
+	if m != nil {
+		outer, below := m.active, m.below
+		m.below += outer.stackUsed()
+		m.active = f
+		defer func() { f.active, m.active, m.below = false, outer, below }()
 	} else {
-		f.active = true
 		defer func() { f.active = false }()
 	}
-	if err := fn.CallWithStack(ctx, stack); err != nil {
+	if err := f.f.CallWithStack(ctx, stack); err != nil {
 		return trapOf(err)
 	}
 	return nil

@@ -1,21 +1,6 @@
 package engine
 
-import (
-	"fmt"
-
-	"github.com/tetratelabs/wazero/experimental"
-)
-
-// LimitError reports that a resource limit was exceeded.
-type LimitError struct {
-	Resource  string // what is limited, such as "memory"
-	Limit     uint64 // the limit, in units of the resource (bytes for memory)
-	Requested uint64 // what was asked for in all
-}
-
-func (e *LimitError) Error() string {
-	return fmt.Sprintf("%s limit exceeded: %d bytes requested, %d allowed", e.Resource, e.Requested, e.Limit)
-}
+import "github.com/tetratelabs/wazero/experimental"
 
 // Memories allocates the linear memories of a group of instances under one
 // limit, and owns them: they stay mapped until Release, whatever instance is
@@ -42,7 +27,7 @@ func (m *Memories) Exceeded() *LimitError {
 	if m.exceeded == 0 {
 		return nil
 	}
-	return &LimitError{Resource: "memory", Limit: m.limit, Requested: m.exceeded}
+	return &LimitError{Resource: ResourceMemory, Limit: m.limit, Requested: m.exceeded}
 }
 
 // Release gives all memories back. No instance may use them any more.
@@ -59,7 +44,7 @@ func (m *Memories) Release() {
 func (m *Memories) Allocate(initial, maximum uint64) experimental.LinearMemory {
 	if initial > m.limit-m.used {
 		m.exceeded = m.used + initial
-		panic(&LimitError{Resource: "memory", Limit: m.limit, Requested: m.exceeded})
+		panic(&LimitError{Resource: ResourceMemory, Limit: m.limit, Requested: m.exceeded})
 	}
 	l := &linearMemory{owner: m}
 	if !m.heap {

@@ -56,20 +56,20 @@ var specText = map[string]string{
 }
 
 // ElementsFunc is what modules that check their element segments by a start
-// function call it in their name section: where it traps, a segment did not fit.
-const ElementsFunc = "element segments"
+// function call it in their name section.
+const ElementsFunc = reserved + "elements"
 
 // trapOf turns an error of a wazero call into a *Trap or a *HostError.
 func trapOf(err error) error {
 	text := err.Error()
 	head, trace, _ := strings.Cut(text, "\nwasm stack trace:\n")
-	frames := parseFrames(trace)
+	frames, in := parseFrames(trace)
 	if i := strings.LastIndex(head, "wasm error: "); i >= 0 {
 		msg := head[i+len("wasm error: "):]
 		if s, ok := specText[msg]; ok {
 			msg = s
 		}
-		if len(frames) > 0 && frames[0].Function == ElementsFunc {
+		if reserved+in == ElementsFunc || strings.HasPrefix(in, "table.") {
 			msg = "out of bounds table access"
 		}
 		return &Trap{Message: msg, Frames: frames, cause: err}
@@ -92,8 +92,9 @@ func trapOf(err error) error {
 	return err
 }
 
-func parseFrames(trace string) []Frame {
-	var frames []Frame
+// parseFrames reads a stack trace. What Confine added is left out; in is the
+// innermost of that, if it was active innermost.
+func parseFrames(trace string) (frames []Frame, in string) {
 	for line := range strings.Lines(trace) {
 		line, ok := strings.CutPrefix(line, "\t")
 		if !ok || strings.HasPrefix(line, "\t") {
@@ -104,7 +105,13 @@ func parseFrames(trace string) []Frame {
 			continue
 		}
 		module, function, _ := strings.Cut(name, ".")
+		if f, ok := strings.CutPrefix(function, reserved); ok || name == hostName+"."+MeterYield {
+			if len(frames) == 0 && in == "" {
+				in = f
+			}
+			continue
+		}
 		frames = append(frames, Frame{Module: module, Function: function})
 	}
-	return frames
+	return frames, in
 }

@@ -14,14 +14,13 @@ type Metering struct {
 	// Counter is the name under which what is left of the budget, a mutable i32
 	// global, is exported; "" exports nothing. It must not be an export's name.
 	Counter string
+	// Prefix is what the names of added functions begin with in the name section:
+	// "yield" for the one that calls yield, or the instruction that it stands for.
+	Prefix string
 	// Host tells whether an imported function is one of the host, which checks
 	// by itself how long it runs and whom it calls. Nil means that none is.
 	Host func(im *Import) bool
 }
-
-// MeterFunc is the name, in the name section, of the function that Meter adds
-// and that calls yield. It is not part of what the module's author wrote.
-const MeterFunc = "ashlar.yield"
 
 // Bounds of metering, in units. A unit is about the work of one plain
 // instruction.
@@ -198,14 +197,14 @@ func (w *meter) write() {
 	m.Types = slices.Clip(m.Types)
 	m.Functions = slices.Clip(m.Functions)
 	define := func(name string, t FuncType, body []byte) {
-		names.Functions[w.moved(uint32(len(w.space.Funcs)+len(m.Functions)-len(w.funcs)))] = name
+		names.Functions[w.moved(uint32(len(w.space.Funcs)+len(m.Functions)-len(w.funcs)))] = w.o.Prefix + name
 		m.Functions = append(m.Functions, Function{Type: uint32(len(m.Types))})
 		m.Types = append(m.Types, t)
 		code = append(code, Body{Code: body})
 	}
 	slow := appendOp([]byte{0}, opGlobalGet, w.counter)
 	slow = appendOp(slow, opCall, w.imported)
-	define(MeterFunc, FuncType{}, append(appendOp(slow, opGlobalSet, w.counter), byte(opEnd)))
+	define("yield", FuncType{}, append(appendOp(slow, opGlobalSet, w.counter), byte(opEnd)))
 	for _, h := range w.bodies {
 		define(h.name, h.typ, h.code)
 	}

@@ -1,0 +1,327 @@
+package engine
+
+import (
+	"context"
+	"math"
+	"runtime"
+	"time"
+)
+
+// What metered modules import: a function of the engine's own.
+const (
+	MeterModule = "ashlar"
+	MeterYield  = "yield"
+	// MeterCounter is the export that holds what is left of a module's budget.
+	MeterCounter = "ashlar.budget"
+)
+
+const (
+	// Of a slow guest the budget shrinks until it takes no longer than this.
+	quantum = 200 * time.Microsecond
+	// maxBudget is some 30 to 100 microseconds of plain work, and the most that
+	// the stack grows between two looks at it, in units of frameBytes.
+	maxBudget  = 1 << 18
+	minBudget  = 1 << 10
+	frameBytes = 64
+	// breath is how long a guest keeps other goroutines of its processor waiting.
+	breath = 500 * time.Microsecond
+	// patience is how much CPU time a call may use before it has to take turns
+	// with others like it, and turn how long it keeps its turn then.
+	patience = 10 * time.Millisecond
+	turn     = 5 * time.Millisecond
+	// paidPause is what a unit done inside a call of the host counts, where no
+	// clock runs.
+	paidPause = time.Nanosecond
+	// fuelGrant is the budget where fuel is counted: always the same, so that a
+	// guest is stopped at the same place every time.
+	fuelGrant = 1 << 14
+)
+
+// Bounds of a call into guests. A zero field is no limit.
+type Bounds struct {
+	// Time is what the call may take on the clock; the deadline of the context
+	// counts too.
+	Time time.Duration
+	// CPU is what guests may compute in all.
+	CPU time.Duration
+	// Fuel is how many units of work guests may do. It is the same in every run
+	// of the same guest with the same answers of the host.
+	Fuel uint64
+	// Stack is how many bytes of the host's memory the call stacks of guests may
+	// take. The engine doubles a stack that is full, and looks at it from time to
+	// time only; for both, frames themselves may take a quarter of it.
+	Stack uint64
+}
+
+// Meter follows one call into guests, with all that they call in turn: it bounds
+// and measures their work, and lets the rest of the process live. Guest code is
+// not preempted; it gets here when its budget is used up.
+//
+// A Meter is used by one goroutine at a time.
+type Meter struct {
+	bounds Bounds
+	turns  chan struct{} // as many as guests may compute for long at a time
+	epoch  time.Time
+
+	deadline time.Duration // since epoch
+	since    time.Duration // the guest runs since then, or below zero if the host does
+	paused   time.Duration // the host runs since then
+	used     time.Duration // CPU time before since
+	yielded  time.Duration // CPU time at the last yield
+	breathed time.Duration // CPU time when others ran last
+	fuel     uint64        // handed out
+	budget   int64
+	holds    bool // a turn
+	turned   time.Duration
+
+	active *Func  // the innermost function that was called
+	below  uint64 // bytes of the stacks under it
+}
+
+// NewMeter returns a meter for one call, or several that count as one.
+func (e *Engine) NewMeter(b Bounds) *Meter {
+	m := &Meter{}
+	m.Reset(e, b)
+	return m
+}
+
+// Reset makes m a new meter.
+func (m *Meter) Reset(e *Engine, b Bounds) {
+	*m = Meter{bounds: b, turns: e.turns, epoch: time.Now(), since: -1, deadline: math.MaxInt64, budget: maxBudget / 4}
+	if b.Time > 0 {
+		m.deadline = b.Time
+	}
+}
+
+type meterKey struct{}
+
+// WithMeter returns a context by which guests that are called with it find their
+// meter.
+func WithMeter(ctx context.Context, m *Meter) context.Context {
+	return context.WithValue(ctx, meterKey{}, m)
+}
+
+// Metered is a context that has a meter, which is found faster than by Value.
+type Metered interface {
+	context.Context
+	Meter() *Meter
+}
+
+func meterOf(ctx context.Context) *Meter {
+	if c, ok := ctx.(Metered); ok {
+		return c.Meter()
+	}
+	m, _ := ctx.Value(meterKey{}).(*Meter)
+	return m
+}
+
+func (m *Meter) now() time.Duration { return time.Since(m.epoch) }
+
+// Start starts the clock: guests run from now on. The error is that of the context
+// or a *LimitError if there is no time left.
+func (m *Meter) Start(ctx context.Context) error {
+	if d, ok := ctx.Deadline(); ok {
+		m.deadline = min(m.deadline, d.Sub(m.epoch))
+	}
+	m.since = m.now()
+	return m.check(ctx, m.since)
+}
+
+// Stop stops the clock: no guest runs any more.
+func (m *Meter) Stop() {
+	m.pause()
+	m.active, m.below = nil, 0
+}
+
+// CPU returns the CPU time that guests used up to the last Stop or pause.
+func (m *Meter) CPU() time.Duration { return m.used }
+
+// Fuel returns the units of work that were handed out to guests; what is left in
+// their modules' counters of it has not been done.
+func (m *Meter) Fuel() uint64 { return m.fuel }
+
+// Return gives back what is left of the fuel in a module's counter.
+func (m *Meter) Return(left int32) { m.fuel -= uint64(int64(left)) }
+
+// pause stops the clock while the host works for the guest.
+func (m *Meter) pause() {
+	now := m.now()
+	if m.since >= 0 {
+		m.used += now - m.since
+	}
+	m.since, m.paused = -1, now
+	m.release()
+}
+
+// resume goes on after pause.
+func (m *Meter) resume(ctx context.Context) error {
+	now := m.now()
+	if m.since >= 0 { // the host called the guest meanwhile
+		m.used += now - m.since
+	}
+	m.since = now
+	return m.check(ctx, now)
+}
+
+// check reports that the call must end.
+func (m *Meter) check(ctx context.Context, now time.Duration) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if now >= m.deadline {
+		if m.bounds.Time > 0 && m.deadline == m.bounds.Time {
+			return &LimitError{Resource: ResourceTime, Limit: uint64(m.bounds.Time), Requested: uint64(now)}
+		}
+		return context.DeadlineExceeded
+	}
+	if m.bounds.CPU > 0 && m.used > m.bounds.CPU {
+		return &LimitError{Resource: ResourceCPU, Limit: uint64(m.bounds.CPU), Requested: uint64(m.used)}
+	}
+	return nil
+}
+
+// yield is what a guest calls when its budget is used up. left is what is left,
+// below zero; the result is the next budget. It panics with an error to end the
+// guest.
+func (m *Meter) yield(ctx context.Context, left int32) int32 {
+	now := m.now()
+	if m.since >= 0 {
+		m.used += now - m.since
+	} else {
+		// Inside a call of the host, as its realloc for instance.
+		m.used += min(now-m.paused, time.Duration(m.budget-int64(left))*paidPause)
+		m.paused = now
+	}
+	running := m.since >= 0
+	if running {
+		m.since = now
+	}
+	if err := m.check(ctx, now); err != nil {
+		panic(err)
+	}
+	if m.bounds.Stack > 0 {
+		if used := m.below + m.active.stackUsed(); used > m.bounds.Stack/4 {
+			panic(&LimitError{Resource: ResourceStack, Limit: m.bounds.Stack, Requested: used})
+		}
+	}
+	took := m.used - m.yielded
+	m.yielded = m.used
+	if m.bounds.Fuel > 0 {
+		m.fuel += uint64(-int64(left))
+		if m.fuel >= m.bounds.Fuel {
+			panic(&LimitError{Resource: ResourceFuel, Limit: m.bounds.Fuel, Requested: m.fuel})
+		}
+		m.budget = int64(min(fuelGrant, m.bounds.Fuel-m.fuel))
+		m.fuel += uint64(m.budget)
+	} else {
+		m.adapt(took)
+	}
+	if m.used-m.breathed > breath {
+		m.breathe(ctx, running)
+	}
+	return int32(m.budget)
+}
+
+// adapt chooses the next budget: half of it if the last took too long, and a
+// little more each time otherwise.
+func (m *Meter) adapt(took time.Duration) {
+	most := int64(maxBudget)
+	if s := m.bounds.Stack; s > 0 {
+		// What the stack may grow before it is looked at again.
+		most = int64(max(minBudget, min(maxBudget, s/4/frameBytes)))
+	}
+	switch {
+	case took > 4*quantum:
+		m.budget /= 8
+	case took > quantum:
+		m.budget /= 2
+	default:
+		m.budget += m.budget / 8
+	}
+	m.budget = max(minBudget, min(m.budget, most))
+}
+
+// breathe lets other goroutines run. A guest that computes for long takes turns
+// with others like it, such that one processor is always free of them.
+func (m *Meter) breathe(ctx context.Context, running bool) {
+	m.breathed = m.used
+	if m.used > patience {
+		if m.holds && m.used-m.turned > turn {
+			m.release()
+		}
+		if !m.holds {
+			if err := m.acquire(ctx); err != nil {
+				panic(err)
+			}
+		}
+	}
+	runtime.Gosched()
+	if now := m.now(); running {
+		m.since = now // waiting is not computing
+	} else {
+		m.paused = now
+	}
+}
+
+func (m *Meter) release() {
+	if m.holds {
+		m.holds = false
+		<-m.turns
+	}
+}
+
+func (m *Meter) acquire(ctx context.Context) error {
+	select {
+	case m.turns <- struct{}{}:
+	default:
+		var due <-chan time.Time
+		if m.deadline != math.MaxInt64 {
+			t := time.NewTimer(m.deadline - m.now())
+			defer t.Stop()
+			due = t.C
+		}
+		select {
+		case m.turns <- struct{}{}:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-due:
+			return m.check(ctx, max(m.now(), m.deadline))
+		}
+	}
+	m.holds, m.turned = true, m.used
+	return nil
+}
+
+// instantiateMeter makes the module that metered modules import.
+func (e *Engine) instantiateMeter() (*Instance, error) {
+	return e.InstantiateHost(context.Background(), []HostFunc{{
+		Name: MeterYield, Params: []ValType{I32}, Results: []ValType{I32},
+		Call: func(ctx context.Context, _ Memory, stack []uint64) {
+			if m := meterOf(ctx); m != nil {
+				stack[0] = uint64(uint32(m.yield(ctx, int32(stack[0]))))
+				return
+			}
+			if ctx.Err() != nil {
+				panic(context.Cause(ctx))
+			}
+			runtime.Gosched()
+			stack[0] = maxBudget
+		},
+	}})
+}
+
+// paused makes a host function whose work does not count as the guest's.
+func paused(call func(ctx context.Context, mem Memory, stack []uint64)) func(ctx context.Context, mem Memory, stack []uint64) {
+	return func(ctx context.Context, mem Memory, stack []uint64) {
+		m := meterOf(ctx)
+		if m == nil {
+			call(ctx, mem, stack)
+			return
+		}
+		m.pause()
+		call(ctx, mem, stack)
+		if err := m.resume(ctx); err != nil {
+			panic(err)
+		}
+	}
+}
