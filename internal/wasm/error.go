@@ -64,6 +64,12 @@ const (
 	DefinedGlobals
 	// LargeTables are tables that begin with more than 2^27 elements.
 	LargeTables
+	// VectorExceptions are exception tags with a v128 among their parameters. The
+	// engine reserves 8 bytes for it and writes 16, beyond the end of what it has.
+	VectorExceptions
+	// SelectReferences are selects whose type is written in more than one byte, which
+	// the engine misreads, or is exnref.
+	SelectReferences
 )
 
 func (f Feature) String() string {
@@ -100,6 +106,10 @@ func (f Feature) String() string {
 		return "constant expressions that read globals of the module itself"
 	case LargeTables:
 		return "tables of more than 2^27 elements"
+	case VectorExceptions:
+		return "exceptions that carry vectors"
+	case SelectReferences:
+		return "select of references other than funcref and externref"
 	default:
 		return fmt.Sprintf("feature %d", uint8(f))
 	}

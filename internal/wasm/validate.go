@@ -3,6 +3,7 @@ package wasm
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -301,6 +302,9 @@ func (v *validator) tag(index uint32, offset int) error {
 	}
 	if len(v.types[index].Results) > 0 {
 		return invalid(offset, "non-empty tag result type", "invalid exception type: non-empty")
+	}
+	if slices.Contains(v.types[index].Params, V128) {
+		v.m.need(VectorExceptions, offset)
 	}
 	return nil
 }

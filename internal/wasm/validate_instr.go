@@ -134,6 +134,10 @@ func (f *funcValidator) instruction() {
 			return
 		}
 		if t, ok := f.canonical(in.types[0]); ok {
+			// The engine takes count and type for one byte each.
+			if f.r.pos-in.pos != 3 || t == ExnRef {
+				f.m.need(SelectReferences, f.offset())
+			}
 			f.pop(I32)
 			f.pop(t)
 			f.pop(t)
