@@ -52,7 +52,7 @@ the core modules in it, and what its metadata says of who made it.`,
 			if output != "text" && output != "json" {
 				return usageError("--output %q: expected text or json", output)
 			}
-			f, err := load(args[0])
+			f, err := load(args[0], maxFile)
 			if err != nil {
 				return err
 			}

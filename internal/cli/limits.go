@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/ashlar-wasm/ashlar/component"
 )
 
 // byteSize is a flag for a number of bytes with an optional unit.
@@ -81,28 +83,53 @@ func (*timeLimit) Type() string { return "TIME" }
 
 // limits are the flags that bound a guest.
 type limits struct {
-	timeout        timeLimit
-	compileTimeout timeLimit
-	maxMemory      byteSize
+	compiling
+	timeout   timeLimit
+	maxMemory byteSize
 }
 
 func (l *limits) flags(c *cobra.Command) {
-	l.maxMemory, l.compileTimeout = 1<<30, compileTimeout
+	l.maxMemory = 1 << 30
 	c.Flags().Var(&l.timeout, "timeout", "end the guest after this time, like 500ms or 2m; counts from instantiation (default: no limit)")
-	c.Flags().Var(&l.compileTimeout, "compile-timeout", "give up compiling the file after this time")
 	c.Flags().Var(&l.maxMemory, "max-memory", "bytes of linear memory the guest may have, like 64MiB")
+	l.compiling.flags(c)
 }
 
-// compileTimeout is the default bound on compiling.
-const compileTimeout = timeLimit(5 * time.Minute)
+// compiling are the flags on how a file is compiled.
+type compiling struct {
+	cacheDir
+	timeLimit timeLimit
+	maxFile   byteSize
+}
+
+func (l *compiling) flags(c *cobra.Command) {
+	l.timeLimit, l.maxFile = timeLimit(5*time.Minute), maxFile
+	c.Flags().Var(&l.timeLimit, "compile-timeout", "give up compiling the file after this time")
+	c.Flags().Var(&l.maxFile, "max-file", "bytes that the file may have")
+	l.cacheDir.flags(c)
+}
 
 // compile runs f, which compiles, within its time limit.
-func (l *limits) compile(ctx context.Context, f func(ctx context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(l.compileTimeout))
+func (l *compiling) compile(ctx context.Context, f func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(l.timeLimit))
 	defer cancel()
 	err := f(ctx)
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return withCode(exitTimeout, fmt.Errorf("time limit of %v for compiling exceeded", time.Duration(l.compileTimeout)))
+		return withCode(exitTimeout, fmt.Errorf("time limit of %v for compiling exceeded", time.Duration(l.timeLimit)))
 	}
 	return err
+}
+
+// newEngine returns an engine that has the cache, if there is one, and what
+// closes them. No call may be under way then.
+func (l *compiling) newEngine(s *streams, limits component.Limits) (e *component.Engine, end func(context.Context) error) {
+	cache := l.open(s)
+	e = component.NewEngine(component.Options{Limits: limits, Cache: cache})
+	return e, func(ctx context.Context) error {
+		err := e.Close(context.WithoutCancel(ctx))
+		if cache != nil {
+			err = errors.Join(err, cache.Close())
+		}
+		return err
+	}
 }

@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -19,17 +21,61 @@ type file struct {
 	kind  binary.Kind
 }
 
+// maxFile is the default bound on the size of a file.
+const maxFile byteSize = 256 << 20
+
 // load reads a WebAssembly file and tells what it is.
-func load(path string) (*file, error) {
-	b, err := os.ReadFile(path)
+func load(path string, limit byteSize) (*file, error) {
+	f := &file{path: path}
+	b, err := readAtMost(path, uint64(limit))
+	var size sizeError
+	if errors.As(err, &size) {
+		return nil, f.invalid(err)
+	}
 	if err != nil {
 		return nil, withCode(exitFailure, err)
 	}
-	f := &file{path: path, bytes: b, kind: binary.KindOf(b)}
+	f.bytes, f.kind = b, binary.KindOf(b)
 	if f.kind == binary.KindUnknown {
 		return nil, f.invalid(fmt.Errorf("not WebAssembly: %s", describe(b)))
 	}
 	return f, nil
+}
+
+// sizeError is a file that is larger than allowed.
+type sizeError struct{ size, limit uint64 }
+
+func (e sizeError) Error() string {
+	found, limit := byteSize(e.size), byteSize(e.limit)
+	return fmt.Sprintf("the file has %s or more, but no more than %s are allowed", found.String(), limit.String())
+}
+
+// readAtMost reads a file of up to limit bytes.
+func readAtMost(path string, limit uint64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if size := uint64(info.Size()); info.Mode().IsRegular() && size > limit {
+		return nil, sizeError{size, limit}
+	}
+	var b bytes.Buffer
+	if info.Mode().IsRegular() {
+		b.Grow(int(info.Size()) + bytes.MinRead)
+	}
+	// What is no regular file, or grows, tells its size only now.
+	if _, err := b.ReadFrom(io.LimitReader(f, int64(limit)+1)); err != nil {
+		return nil, err
+	}
+	if uint64(b.Len()) > limit {
+		return nil, sizeError{uint64(b.Len()), limit}
+	}
+	return b.Bytes(), nil
 }
 
 // describe says what a file that is no WebAssembly looks like.

@@ -36,7 +36,7 @@ directory, environment or network but what a flag grants.
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			f, err := load(args[0])
+			f, err := load(args[0], l.maxFile)
 			if err != nil {
 				return err
 			}
@@ -56,8 +56,8 @@ directory, environment or network but what a flag grants.
 }
 
 func runModule(ctx context.Context, f *file, sys *system, l *limits) (err error) {
-	e := l.engine()
-	defer func() { err = errors.Join(err, e.Close(context.WithoutCancel(ctx))) }()
+	e, end := l.engine(sys.streams)
+	defer func() { err = errors.Join(err, end(ctx)) }()
 	var m *wasi.Module
 	err = l.compile(ctx, func(ctx context.Context) error {
 		m, err = wasi.CompileModule(ctx, e, f.bytes)

@@ -22,6 +22,7 @@ import (
 
 // serveOptions are the flags of serve.
 type serveOptions struct {
+	compiling
 	addr            string
 	certFile        string
 	keyFile         string
@@ -31,7 +32,6 @@ type serveOptions struct {
 	maxConnections  int
 	maxConcurrent   int
 	requestTimeout  timeLimit
-	compileTimeout  timeLimit
 	headerTimeout   timeLimit
 	idleTimeout     timeLimit
 	shutdownTimeout timeLimit
@@ -42,8 +42,7 @@ func newServe(s *streams) *cobra.Command {
 	var g grants
 	o := serveOptions{
 		maxHeader: 1 << 20, maxBody: 64 << 20, maxMemory: 1 << 30,
-		requestTimeout: timeLimit(time.Minute), compileTimeout: compileTimeout,
-		headerTimeout: timeLimit(10 * time.Second), idleTimeout: timeLimit(2 * time.Minute),
+		requestTimeout: timeLimit(time.Minute), headerTimeout: timeLimit(10 * time.Second), idleTimeout: timeLimit(2 * time.Minute),
 		shutdownTimeout: timeLimit(30 * time.Second),
 	}
 	cmd := &cobra.Command{
@@ -61,7 +60,7 @@ the server stops accepting, finishes the requests under way and ends.`,
   ashlar serve --addr :8443 --tls-cert cert.pem --tls-key key.pem app.wasm`,
 		Args: exactArgs("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			f, err := load(args[0])
+			f, err := load(args[0], o.maxFile)
 			if err != nil {
 				return err
 			}
@@ -100,7 +99,7 @@ the server stops accepting, finishes the requests under way and ends.`,
 	fl.IntVar(&o.maxConnections, "max-connections", 4096, "open connections")
 	fl.IntVar(&o.maxConcurrent, "max-concurrent", 256, "requests handled at a time; further ones wait for up to 10s")
 	fl.Var(&o.requestTimeout, "timeout", "time for one request")
-	fl.Var(&o.compileTimeout, "compile-timeout", "give up compiling the file after this time")
+	o.compiling.flags(cmd)
 	fl.Var(&o.headerTimeout, "header-timeout", "time to send a request's headers")
 	fl.Var(&o.idleTimeout, "idle-timeout", "time that an unused connection stays open")
 	fl.Var(&o.shutdownTimeout, "shutdown-timeout", "time for requests under way when the server is stopped")
@@ -111,9 +110,9 @@ the server stops accepting, finishes the requests under way and ends.`,
 func (o *serveOptions) serve(ctx context.Context, s *streams, f *file, sys *system) (err error) {
 	// What is compiled outlives a signal that comes early: it is closed below.
 	life := context.WithoutCancel(ctx)
-	e := component.NewEngine(component.Options{Limits: component.Limits{MemoryBytes: uint64(o.maxMemory)}})
-	defer func() { err = errors.Join(err, e.Close(life)) }()
-	c, p, err := sys.prepare(ctx, f, e, &limits{compileTimeout: o.compileTimeout})
+	e, end := o.newEngine(s, component.Limits{MemoryBytes: uint64(o.maxMemory)})
+	defer func() { err = errors.Join(err, end(life)) }()
+	c, p, err := sys.prepare(ctx, f, e, &o.compiling)
 	if err != nil {
 		return err
 	}

@@ -95,9 +95,9 @@ func (g *grants) withSystem(s *streams, args []string, run func(*system) error) 
 	return run(&system{System: sys, streams: s})
 }
 
-// engine returns an engine under the limits.
-func (l *limits) engine() *component.Engine {
-	return component.NewEngine(component.Options{Limits: component.Limits{MemoryBytes: uint64(l.maxMemory)}})
+// engine returns an engine under the limits and what closes it.
+func (l *limits) engine(s *streams) (*component.Engine, func(context.Context) error) {
+	return l.newEngine(s, component.Limits{MemoryBytes: uint64(l.maxMemory)})
 }
 
 // graceTime is how long after its time limit a guest may take to notice.
@@ -183,7 +183,7 @@ type running struct {
 
 // prepare compiles a component within its time limit and links it to what the
 // system grants.
-func (sys *system) prepare(ctx context.Context, f *file, e *component.Engine, l *limits) (c *component.Component, p *component.Prepared, err error) {
+func (sys *system) prepare(ctx context.Context, f *file, e *component.Engine, l *compiling) (c *component.Component, p *component.Prepared, err error) {
 	err = l.compile(ctx, func(ctx context.Context) error {
 		c, err = f.compile(ctx, e)
 		return err
@@ -203,9 +203,9 @@ func (sys *system) prepare(ctx context.Context, f *file, e *component.Engine, l 
 
 // instantiate compiles and links a component and runs f with an instance of it.
 func (sys *system) instantiate(ctx context.Context, f *file, l *limits, run func(*running) error) (err error) {
-	e := l.engine()
-	defer func() { err = errors.Join(err, e.Close(context.WithoutCancel(ctx))) }()
-	c, p, err := sys.prepare(ctx, f, e, l)
+	e, end := l.engine(sys.streams)
+	defer func() { err = errors.Join(err, end(ctx)) }()
+	c, p, err := sys.prepare(ctx, f, e, &l.compiling)
 	if err != nil {
 		return err
 	}

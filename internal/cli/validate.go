@@ -11,7 +11,7 @@ otherwise the offset in the file and the rule that is broken.`,
 		Example: "  ashlar validate hello.wasm",
 		Args:    exactArgs("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			f, err := load(args[0])
+			f, err := load(args[0], maxFile)
 			if err != nil {
 				return err
 			}
