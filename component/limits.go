@@ -46,6 +46,9 @@ type Limits struct {
 
 const maxMemoryBytes = 65535 << 16
 
+// DefaultLimits returns the limits that hold where no others are given.
+func DefaultLimits() Limits { return Limits{}.withDefaults() }
+
 func (l Limits) withDefaults() Limits {
 	if l.MemoryBytes == 0 {
 		l.MemoryBytes = 1 << 30
@@ -88,14 +91,6 @@ const (
 	LimitedInstances = engine.ResourceInstances // core instances
 )
 
-// withTime returns a context that ends with the time that a call may take.
-func (l *Limits) withTime(ctx context.Context) (context.Context, context.CancelFunc) {
-	if l.Time <= 0 {
-		return ctx, func() {}
-	}
-	return context.WithTimeoutCause(ctx, l.Time, &LimitError{Resource: LimitedTime, Limit: uint64(l.Time), Requested: uint64(l.Time)})
-}
-
 // Usage is what calls into instances used, until now.
 type Usage struct {
 	// Calls counts instantiations and calls from outside.
@@ -136,11 +131,12 @@ func (p *Prepared) Usage() Usage {
 // accounts for it. f finds the call in i.cc.
 func (i *Instance) metered(ctx context.Context, f func() error) error {
 	p := i.prepared
-	ctx, cancel := p.limits.withTime(ctx)
+	bounds := p.limits.bounds()
+	ctx, cancel := bounds.WithTime(ctx)
 	defer cancel()
 	i.cc = &callContext{Context: ctx, instance: i}
 	refused := i.mems.Exceeded() != nil
-	i.meter.Reset(p.component.engine.core, p.limits.bounds())
+	i.meter.Reset(p.component.engine.core, bounds)
 	err := i.meter.Start(ctx)
 	if err == nil {
 		err = guard(func() {

@@ -44,13 +44,11 @@ func CompileModule(ctx context.Context, e *component.Engine, bytes []byte) (*Mod
 		if err := checkWorld(m); err != nil {
 			return nil, err
 		}
-		if err := m.LimitTables(tables); err != nil {
-			return nil, err
-		}
-		// The engine refuses a module over names that can't be read.
-		m.SetNames(m.Names())
-		m.CheckElements(engine.ElementsFunc)
-		return []engine.Source{{Wasm: m.Encode(), Shell: m.Shell()}}, nil
+		source, err := engine.Confine(m, engine.Confinement{
+			TableElements: tables,
+			Host:          func(*wasm.Import) bool { return true },
+		})
+		return []engine.Source{source}, err
 	})
 	if err != nil {
 		return nil, err
@@ -136,8 +134,18 @@ func (m *Module) Run(ctx context.Context, s *System, memory func(exceeded error)
 	if !m.command {
 		return ErrReactor
 	}
+	limits := m.engine.Limits()
+	bounds := engine.Bounds{Time: limits.Time, CPU: limits.CPU, Fuel: limits.Fuel, Stack: limits.StackBytes}
+	ctx, cancel := bounds.WithTime(ctx)
+	defer cancel()
 	ctx, end := s.StartP1(ctx)
 	defer end()
+	meter := m.engine.Core().NewMeter(bounds)
+	ctx = engine.WithMeter(ctx, meter)
+	if err := meter.Start(ctx); err != nil {
+		return err
+	}
+	defer meter.Stop()
 	mems := m.engine.Core().NewMemories(m.engine.Limits().MemoryBytes)
 	defer mems.Release()
 	if memory != nil {

@@ -53,6 +53,14 @@ type Bounds struct {
 	Stack uint64
 }
 
+// WithTime returns a context that ends with the time that the call may take.
+func (b *Bounds) WithTime(ctx context.Context) (context.Context, context.CancelFunc) {
+	if b.Time <= 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, b.Time, &LimitError{Resource: ResourceTime, Limit: uint64(b.Time), Requested: uint64(b.Time)})
+}
+
 // Meter follows one call into guests, with all that they call in turn: it bounds
 // and measures their work, and lets the rest of the process live. Guest code is
 // not preempted; it gets here when its budget is used up.

@@ -86,6 +86,9 @@ func trapOf(err error) error {
 			for strings.Contains(inner.Error(), "(recovered by wazero)") && errors.Unwrap(inner) != nil {
 				inner = errors.Unwrap(inner)
 			}
+			if limit, ok := inner.(*LimitError); ok && limit.Resource == ResourceStack {
+				return &Trap{Message: "call stack exhausted", Frames: frames, cause: limit}
+			}
 			return &HostError{Err: inner, Frames: frames}
 		}
 	}

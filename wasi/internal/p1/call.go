@@ -35,7 +35,7 @@ func Funcs() []engine.HostFunc {
 		}
 		run, kinds := f.run, f.params
 		funcs = append(funcs, engine.HostFunc{
-			Name: f.name, Params: params, Results: []engine.ValType{engine.I32},
+			Name: f.name, Params: params, Results: []engine.ValType{engine.I32}, Work: true,
 			Call: func(ctx context.Context, mem engine.Memory, stack []uint64) {
 				for i, p := range kinds {
 					if p == 'i' {
@@ -48,7 +48,7 @@ func Funcs() []engine.HostFunc {
 		})
 	}
 	return append(funcs, engine.HostFunc{
-		Name: "proc_exit", Params: []engine.ValType{engine.I32}, Call: procExit,
+		Name: "proc_exit", Params: []engine.ValType{engine.I32}, Call: procExit, Work: true,
 	})
 }
 
