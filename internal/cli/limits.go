@@ -81,17 +81,54 @@ func (t *timeLimit) String() string {
 // Type implements pflag.Value.
 func (*timeLimit) Type() string { return "TIME" }
 
-// limits are the flags that bound a guest.
+// instanceLimits are the flags that bound what one instance may use.
+type instanceLimits struct {
+	memory    byteSize
+	stack     byteSize
+	cpu       timeLimit
+	tables    uint
+	handles   uint
+	instances uint
+}
+
+func (l *instanceLimits) flags(c *cobra.Command) {
+	d := component.DefaultLimits()
+	l.memory, l.stack = byteSize(d.MemoryBytes), byteSize(d.StackBytes)
+	fl := c.Flags()
+	fl.Var(&l.memory, "max-memory", "bytes of linear memory the guest may have, like 64MiB")
+	fl.Var(&l.stack, "max-stack", "bytes that the guest's call stacks may take")
+	fl.Var(&l.cpu, "max-cpu", "time the guest may compute in one call, like 500ms"+ifNone(l.cpu))
+	fl.UintVar(&l.tables, "max-table-elements", uint(d.TableElements), "elements of each table")
+	fl.UintVar(&l.handles, "max-handles", uint(d.Handles), "handles of resources in each component instance")
+	fl.UintVar(&l.instances, "max-instances", uint(d.Instances), "core instances that the component may consist of")
+}
+
+// ifNone says that there is no default.
+func ifNone(t timeLimit) string {
+	if t > 0 {
+		return ""
+	}
+	return " (default: no limit)"
+}
+
+// limits returns what the flags say.
+func (l *instanceLimits) limits() component.Limits {
+	return component.Limits{
+		MemoryBytes: uint64(l.memory), StackBytes: uint64(l.stack), CPU: time.Duration(l.cpu),
+		TableElements: uint64(l.tables), Handles: int(l.handles), Instances: int(l.instances),
+	}
+}
+
+// limits are the flags that bound a guest that runs once.
 type limits struct {
 	compiling
-	timeout   timeLimit
-	maxMemory byteSize
+	instanceLimits
+	timeout timeLimit
 }
 
 func (l *limits) flags(c *cobra.Command) {
-	l.maxMemory = 1 << 30
-	c.Flags().Var(&l.timeout, "timeout", "end the guest after this time, like 500ms or 2m; counts from instantiation (default: no limit)")
-	c.Flags().Var(&l.maxMemory, "max-memory", "bytes of linear memory the guest may have, like 64MiB")
+	c.Flags().Var(&l.timeout, "timeout", "end the guest after this time, like 500ms or 2m; counts from instantiation"+ifNone(l.timeout))
+	l.instanceLimits.flags(c)
 	l.compiling.flags(c)
 }
 

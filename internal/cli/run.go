@@ -66,7 +66,7 @@ func runModule(ctx context.Context, f *file, sys *system, l *limits) (err error)
 	if err != nil {
 		return f.wrap(err)
 	}
-	ctx, cancel := l.start(ctx, sys.streams)
+	ctx, cancel := l.start(ctx)
 	defer cancel()
 	var exceeded error
 	err = m.Run(ctx, sys.System, func(e error) { exceeded = e })

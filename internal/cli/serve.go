@@ -16,19 +16,17 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/net/netutil"
-
-	"github.com/ashlar-wasm/ashlar/component"
 )
 
 // serveOptions are the flags of serve.
 type serveOptions struct {
 	compiling
-	addr            string
-	certFile        string
-	keyFile         string
-	maxHeader       byteSize
-	maxBody         byteSize
-	maxMemory       byteSize
+	addr      string
+	certFile  string
+	keyFile   string
+	maxHeader byteSize
+	maxBody   byteSize
+	instanceLimits
 	maxConnections  int
 	maxConcurrent   int
 	requestTimeout  timeLimit
@@ -41,7 +39,7 @@ type serveOptions struct {
 func newServe(s *streams) *cobra.Command {
 	var g grants
 	o := serveOptions{
-		maxHeader: 1 << 20, maxBody: 64 << 20, maxMemory: 1 << 30,
+		maxHeader: 1 << 20, maxBody: 64 << 20, instanceLimits: instanceLimits{cpu: timeLimit(10 * time.Second)},
 		requestTimeout: timeLimit(time.Minute), headerTimeout: timeLimit(10 * time.Second), idleTimeout: timeLimit(2 * time.Minute),
 		shutdownTimeout: timeLimit(30 * time.Second),
 	}
@@ -89,13 +87,13 @@ the server stops accepting, finishes the requests under way and ends.`,
 		},
 	}
 	g.flags(cmd)
+	o.instanceLimits.flags(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&o.addr, "addr", "127.0.0.1:8080", "address to listen on; port 0 picks one")
 	fl.StringVar(&o.certFile, "tls-cert", "", "PEM file with the TLS certificate chain")
 	fl.StringVar(&o.keyFile, "tls-key", "", "PEM file with the TLS key")
 	fl.Var(&o.maxHeader, "max-header", "bytes of a request's headers")
 	fl.Var(&o.maxBody, "max-body", "bytes of a request's body")
-	fl.Var(&o.maxMemory, "max-memory", "bytes of linear memory for each request")
 	fl.IntVar(&o.maxConnections, "max-connections", 4096, "open connections")
 	fl.IntVar(&o.maxConcurrent, "max-concurrent", 256, "requests handled at a time; further ones wait for up to 10s")
 	fl.Var(&o.requestTimeout, "timeout", "time for one request")
@@ -110,7 +108,7 @@ the server stops accepting, finishes the requests under way and ends.`,
 func (o *serveOptions) serve(ctx context.Context, s *streams, f *file, sys *system) (err error) {
 	// What is compiled outlives a signal that comes early: it is closed below.
 	life := context.WithoutCancel(ctx)
-	e, end := o.newEngine(s, component.Limits{MemoryBytes: uint64(o.maxMemory)})
+	e, end := o.newEngine(s, o.limits())
 	defer func() { err = errors.Join(err, end(life)) }()
 	c, p, err := sys.prepare(ctx, f, e, &o.compiling)
 	if err != nil {

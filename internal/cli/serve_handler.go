@@ -108,7 +108,7 @@ func (h *handler) failed(id uint64, r *http.Request, i *component.Instance, err 
 	}
 	h.log.failed(id, r, err)
 	if i != nil && i.MemoryExceeded() != nil {
-		h.log.printf("request %d: memory limit of %s exceeded", id, h.options.maxMemory.String())
+		h.log.printf("request %d: memory limit of %s exceeded", id, h.options.memory.String())
 	}
 }
 

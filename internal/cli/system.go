@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -97,39 +95,15 @@ func (g *grants) withSystem(s *streams, args []string, run func(*system) error) 
 
 // engine returns an engine under the limits and what closes it.
 func (l *limits) engine(s *streams) (*component.Engine, func(context.Context) error) {
-	return l.newEngine(s, component.Limits{MemoryBytes: uint64(l.maxMemory)})
+	return l.newEngine(s, l.limits())
 }
 
-// graceTime is how long after its time limit a guest may take to notice.
-const graceTime = 50 * time.Millisecond
-
-// start begins the time limit. A guest that blocks in the host is woken up; one
-// that computes can't be, and ends with the process.
-func (l *limits) start(ctx context.Context, s *streams) (context.Context, context.CancelFunc) {
+// start begins the time limit.
+func (l *limits) start(ctx context.Context) (context.Context, context.CancelFunc) {
 	if l.timeout <= 0 {
 		return ctx, func() {}
 	}
-	deferCollection(time.Duration(l.timeout))
-	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(l.timeout), l.timeoutError())
-	hard := time.AfterFunc(time.Duration(l.timeout)+graceTime, func() {
-		fmt.Fprintf(s.err, "ashlar: %v\n", l.timeoutError())
-		os.Exit(exitTimeout)
-	})
-	return ctx, func() { hard.Stop(); cancel() }
-}
-
-// deferCollection keeps the garbage collector from waking up, for the time, in
-// a process that hardly allocates: it has to stop everything to begin, waits for
-// a guest that computes, and the clock of the time limit with it.
-func deferCollection(d time.Duration) {
-	runtime.GC()
-	// It wakes up after two minutes at the latest, unless it goes by memory alone.
-	if d >= time.Minute {
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		debug.SetMemoryLimit(int64(2*m.Sys) + 256<<20)
-		debug.SetGCPercent(-1)
-	}
+	return context.WithTimeoutCause(ctx, time.Duration(l.timeout), l.timeoutError())
 }
 
 func (l *limits) timeoutError() error {
@@ -141,6 +115,7 @@ func (l *limits) timeoutError() error {
 func (l *limits) result(ctx context.Context, s *streams, err, exceeded error) error {
 	var exit wasi.ExitError
 	var trap *component.Trap
+	var limit *component.LimitError
 	switch {
 	case err == nil:
 		return nil
@@ -153,7 +128,7 @@ func (l *limits) result(ctx context.Context, s *streams, err, exceeded error) er
 		}
 		// The system keeps eight bits of it: a larger one must not become 0.
 		return withCode(int(min(exit.Code, 255)), nil)
-	case l.timeout > 0 && errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case l.timeout > 0 && (errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)):
 		return l.timeoutError()
 	case errors.As(err, &trap):
 		if exceeded != nil {
@@ -162,6 +137,8 @@ func (l *limits) result(ctx context.Context, s *streams, err, exceeded error) er
 		return withCode(exitTrap, fmt.Errorf("%w\n%s", err, strings.TrimRight(trap.Backtrace(), "\n")))
 	case memoryLimit(err) != nil:
 		return withCode(exitMemory, l.memoryError(err))
+	case errors.As(err, &limit) && limit.Resource == component.LimitedCPU:
+		return withCode(exitTimeout, err)
 	}
 	return err
 }
@@ -169,7 +146,7 @@ func (l *limits) result(ctx context.Context, s *streams, err, exceeded error) er
 func (l *limits) memoryError(exceeded error) error {
 	var le *engine.LimitError
 	if errors.As(exceeded, &le) {
-		return fmt.Errorf("memory limit of %s exceeded: %d bytes were requested", l.maxMemory.String(), le.Requested)
+		return fmt.Errorf("memory limit of %s exceeded: %d bytes were requested", l.memory.String(), le.Requested)
 	}
 	return exceeded
 }
@@ -209,7 +186,7 @@ func (sys *system) instantiate(ctx context.Context, f *file, l *limits, run func
 	if err != nil {
 		return err
 	}
-	ctx, cancel := l.start(ctx, sys.streams)
+	ctx, cancel := l.start(ctx)
 	defer cancel()
 	inst, err := p.Instantiate(ctx)
 	if err != nil {

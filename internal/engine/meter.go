@@ -180,7 +180,15 @@ func (m *Meter) check(ctx context.Context, now time.Duration) error {
 		if m.bounds.Time > 0 && m.deadline == m.bounds.Time {
 			return &LimitError{Resource: ResourceTime, Limit: uint64(m.bounds.Time), Requested: uint64(now)}
 		}
-		return context.DeadlineExceeded
+		// The context is about to end, with the cause that its maker gave it.
+		late := time.NewTimer(quantum)
+		defer late.Stop()
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-late.C:
+			return context.DeadlineExceeded
+		}
 	}
 	if m.bounds.CPU > 0 && m.used > m.bounds.CPU {
 		return &LimitError{Resource: ResourceCPU, Limit: uint64(m.bounds.CPU), Requested: uint64(m.used)}
