@@ -140,23 +140,30 @@ func (i *Instance) entering(callee, caller int, yield func(st *instanceState)) {
 	}
 }
 
+// activation is what one call of a lifted function needs, in one piece of memory
+// since every call does.
+type activation struct {
+	task    task
+	context canon.Context // the callee's
+	stack   [canon.MaxFlatParams + 1]uint64
+}
+
 // lifted calls a lifted function (canon_lift). lower puts the arguments on the
 // stack, resolve takes the result off it. It panics to unwind.
 func (i *Instance) lifted(fn *funcDef, caller int, lower func(cx *canon.Context, stack []uint64),
 	resolve func(cx *canon.Context, flat canon.Flat, ft *canon.FuncType, vals []uint64)) {
 	i.enter(fn.instance, caller)
-	t := &task{fn: fn, fused: caller >= 0, resolve: resolve}
+	a := &activation{task: task{fn: fn, fused: caller >= 0, resolve: resolve}}
+	t, cx := &a.task, &a.context
 	before, current := i.task, i.current
 	i.task, i.current = t, fn.instance
 	st := &i.comps[fn.instance]
-	cx := &canon.Context{}
 	i.canonContext(cx, fn.instance, &fn.opts, &t.scope)
 	cx.Fused = caller >= 0
 	if st.backpressure > 0 && fn.typ.Async {
 		canon.Raise("deadlock detected: event loop cannot make further progress")
 	}
-	var buf [canon.MaxFlatParams + 1]uint64
-	stack := buf[:max(len(fn.flat.Params), len(fn.flat.Results))]
+	stack := a.stack[:max(len(fn.flat.Params), len(fn.flat.Results))]
 	lower(cx, stack)
 	i.callFunc(fn.core, stack)
 	switch {

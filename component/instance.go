@@ -19,12 +19,13 @@ type Instance struct {
 	core      []*engine.Instance // by step
 	comps     []instanceState
 	resources []*canon.ResourceType
-	funcs     []*engine.Func // by plan.funcs, looked up when first called
-	memories  []canon.Memory // by plan.memories, likewise
-	cc        *callContext   // of the call under way
-	task      *task          // running now
-	current   int            // component instance running now
-	depth     int            // calls of core functions under way
+	funcs     []*engine.Func                                     // by plan.funcs, looked up when first called
+	reallocs  []func(old, oldSize, align, newSize uint32) uint32 // by plan.funcs, made when first used
+	memories  []canon.Memory                                     // by plan.memories, likewise
+	cc        *callContext                                       // of the call under way
+	task      *task                                              // running now
+	current   int                                                // component instance running now
+	depth     int                                                // calls of core functions under way
 	busy      atomic.Bool
 	poisoned  error
 	meter     engine.Meter
@@ -89,6 +90,7 @@ func (p *Prepared) Instantiate(ctx context.Context) (*Instance, error) {
 		comps:     make([]instanceState, len(c.plan.instances)),
 		resources: make([]*canon.ResourceType, len(c.plan.resources)),
 		funcs:     make([]*engine.Func, len(c.plan.funcs)),
+		reallocs:  make([]func(old, oldSize, align, size uint32) uint32, len(c.plan.funcs)),
 		memories:  make([]canon.Memory, len(c.plan.memories)),
 	}
 	for n := range i.comps {
@@ -245,12 +247,27 @@ func (i *Instance) canonContext(cx *canon.Context, instance int, o *options, sco
 		cx.Memory = i.memory(o.memory)
 	}
 	if o.realloc >= 0 {
-		cx.Realloc = func(old, oldSize, align, newSize uint32) uint32 {
-			stack := [4]uint64{uint64(old), uint64(oldSize), uint64(align), uint64(newSize)}
-			i.callCore(instance, o.realloc, stack[:], &task{})
-			return uint32(stack[0])
-		}
+		cx.Realloc = i.realloc(instance, o.realloc)
 	}
+}
+
+// realloc returns what calls the realloc function fn of a component instance.
+func (i *Instance) realloc(instance, fn int) func(old, oldSize, align, newSize uint32) uint32 {
+	if f := i.reallocs[fn]; f != nil {
+		return f
+	}
+	// Since it can't leave the instance, it is not called again before it returns.
+	var s struct {
+		task  task
+		stack [4]uint64
+	}
+	i.reallocs[fn] = func(old, oldSize, align, newSize uint32) uint32 {
+		s.task = task{}
+		s.stack = [4]uint64{uint64(old), uint64(oldSize), uint64(align), uint64(newSize)}
+		i.callCore(instance, fn, s.stack[:], &s.task)
+		return uint32(s.stack[0])
+	}
+	return i.reallocs[fn]
 }
 
 // maxDepth bounds how deep calls nest that leave the guest and enter it again,

@@ -139,11 +139,21 @@ func (i *Instance) taskReturn(t *trampoline, stack []uint64) {
 func (p *Prepared) lower(t *trampoline) func(i *Instance, stack []uint64) {
 	fn := t.fn
 	if fn.imported < 0 {
+		// Within one component instance both sides share a memory, and async
+		// functions pass values otherwise: those are lifted in full, then lowered.
+		var copier *canon.Copier
+		if !t.opts.async && !fn.opts.async && fn.instance != t.instance {
+			copier = canon.NewCopier(t.typ)
+		}
 		return func(i *Instance, stack []uint64) {
 			i.mayLeave(t)
 			s := i.caller(t)
 			s.context.Fused = true
-			i.fused(t, &s.context, stack)
+			if copier != nil {
+				i.copied(t, copier, s, stack)
+			} else {
+				i.fused(t, s, stack)
+			}
 			s.scope.Return()
 			if t.opts.async {
 				stack[0] = subtaskReturned
@@ -182,6 +192,7 @@ type caller struct {
 	context canon.Context
 	scope   canon.Scope
 	call    abi.Call
+	args    [canon.MaxFlatParams + 1]uint64 // of a call to another guest
 }
 
 func (i *Instance) caller(t *trampoline) *caller {
@@ -208,13 +219,33 @@ func (i *Instance) asyncHost(t *trampoline, host *hostFunc, cx *canon.Context, s
 	i.lowerResult(t, cx, stack, callTyped(i.cc, host, t.typ, args, i.resources))
 }
 
-// fused calls from one component instance into another: arguments are lifted
-// from the caller and lowered into the callee, the result the other way.
-func (i *Instance) fused(t *trampoline, caller *canon.Context, stack []uint64) {
-	fn := t.fn
+// copied calls from one component instance into another: arguments are copied
+// from the caller to the callee, the result the other way.
+func (i *Instance) copied(t *trampoline, copier *canon.Copier, s *caller, stack []uint64) {
+	fn, caller := t.fn, &s.context
 	// The core arguments are overwritten by results only at the end.
-	var buf [canon.MaxFlatParams + 1]uint64
-	args := buf[:copy(buf[:], stack)]
+	args := s.args[:copy(s.args[:], stack)]
+	i.lifted(fn, t.instance,
+		func(callee *canon.Context, out []uint64) {
+			var v canon.Values
+			i.current = t.instance // a trap in here is the caller's
+			copier.LiftParams(&v, caller, args)
+			i.current = fn.instance
+			copier.LowerParams(&v, callee, out)
+		},
+		func(callee *canon.Context, _ canon.Flat, _ *canon.FuncType, results []uint64) {
+			var v canon.Values
+			copier.LiftResult(&v, callee, results)
+			i.current = t.instance
+			copier.LowerResult(&v, caller, args, stack)
+			i.current = fn.instance
+		})
+}
+
+// fused does what copied does by way of dynamic values.
+func (i *Instance) fused(t *trampoline, s *caller, stack []uint64) {
+	fn, caller := t.fn, &s.context
+	args := s.args[:copy(s.args[:], stack)]
 	i.lifted(fn, t.instance,
 		func(cx *canon.Context, out []uint64) {
 			i.current = t.instance // a trap in here is the caller's

@@ -2,6 +2,7 @@ package canon
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 )
 
@@ -31,8 +32,12 @@ type Context struct {
 	Owner any
 	// Fused keeps what only another guest needs to know of lifted values.
 	Fused bool
+	// HostBytes bounds the memory of the host, in bytes, that lifting values from
+	// this side of the call takes; 0 means DefaultHostBytes. Beyond it, lifting
+	// panics with a *LimitError.
+	HostBytes uint64
 
-	lifted uint64 // bytes, as charge counts them
+	lifted uint64 // bytes, as Charge counts them
 }
 
 // Resource returns the runtime type of a resource.
@@ -49,13 +54,30 @@ func (cx *Context) Resource(r *Resource) *ResourceType {
 // maxBytes bounds the bytes of one string or list (MAX_STRING_BYTE_LENGTH).
 const maxBytes = 1<<28 - 1
 
-// maxLifted bounds what lifting the values of one side of a call takes of the
-// host, in bytes: lists may name the same memory any number of times.
-const maxLifted = 1 << 30
+// DefaultHostBytes is the default of Context.HostBytes.
+const DefaultHostBytes = 128 << 20
 
-func (cx *Context) charge(n uint64) {
-	if cx.lifted += n; cx.lifted > maxLifted {
-		Raise("values are too large: more than %d bytes in one call", maxLifted)
+// LimitError reports that a resource limit was exceeded.
+type LimitError struct {
+	Resource  string // what is limited
+	Limit     uint64 // in bytes
+	Requested uint64 // what was asked for in all
+}
+
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("%s limit exceeded: %d bytes requested, %d allowed", e.Resource, e.Requested, e.Limit)
+}
+
+// Charge counts bytes of the host's memory that a lifted value takes: lists may
+// name the same memory any number of times, and what is small in a guest may be
+// large here.
+func (cx *Context) Charge(n uint64) {
+	limit := cx.HostBytes
+	if limit == 0 {
+		limit = DefaultHostBytes
+	}
+	if cx.lifted += n; cx.lifted > limit {
+		panic(&LimitError{Resource: "host memory for the values of a call", Limit: limit, Requested: cx.lifted})
 	}
 }
 
@@ -90,7 +112,6 @@ func (cx *Context) Region(p, n, size, align uint32) []byte {
 	if uint64(p)+total > uint64(len(mem)) {
 		Raise("list content out-of-bounds: list pointer/length out of bounds of memory")
 	}
-	cx.charge(total)
 	return mem[p : uint64(p)+total]
 }
 
@@ -103,6 +124,24 @@ func (cx *Context) Pointer(p uint32, t *Type) {
 		Raise("pointer out of bounds of memory")
 	}
 }
+
+// moveChunk is how much is copied at a time: copying can't be preempted, and
+// whoever waits for that must not wait for long.
+const moveChunk = 1 << 20
+
+// move copies src to dst, which is as long.
+func move(dst, src []byte) {
+	for len(src) > moveChunk {
+		moveSome(dst[:moveChunk], src[:moveChunk])
+		dst, src = dst[moveChunk:], src[moveChunk:]
+	}
+	copy(dst, src)
+}
+
+// moveSome is a function so that it can be preempted where it begins.
+//
+//go:noinline
+func moveSome(dst, src []byte) { copy(dst, src) }
 
 func (cx *Context) at(p, n uint32) []byte { return cx.Memory.Bytes()[p:][:n:n] }
 
@@ -122,37 +161,33 @@ const (
 	nan64 = 0x7ff8000000000000
 )
 
-// Float32 makes a float of its bits, a NaN the canonical one.
-func Float32(bits uint32) float32 {
+// canonical32 returns the bits of a float, those of a NaN the canonical ones.
+func canonical32(bits uint32) uint32 {
 	if bits&0x7fffffff > 0x7f800000 {
-		bits = nan32
-	}
-	return math.Float32frombits(bits)
-}
-
-// Float64 makes a float of its bits, a NaN the canonical one.
-func Float64(bits uint64) float64 {
-	if bits&^(1<<63) > 0x7ff0000000000000 {
-		bits = nan64
-	}
-	return math.Float64frombits(bits)
-}
-
-// Float32Bits returns the bits of f, a NaN's being canonical.
-func Float32Bits(f float32) uint32 {
-	if f != f {
 		return nan32
 	}
-	return math.Float32bits(f)
+	return bits
 }
 
-// Float64Bits returns the bits of f, a NaN's being canonical.
-func Float64Bits(f float64) uint64 {
-	if f != f {
+// canonical64 returns the bits of a float, those of a NaN the canonical ones.
+func canonical64(bits uint64) uint64 {
+	if bits&^(1<<63) > 0x7ff0000000000000 {
 		return nan64
 	}
-	return math.Float64bits(f)
+	return bits
 }
+
+// Float32 makes a float of its bits, a NaN the canonical one.
+func Float32(bits uint32) float32 { return math.Float32frombits(canonical32(bits)) }
+
+// Float64 makes a float of its bits, a NaN the canonical one.
+func Float64(bits uint64) float64 { return math.Float64frombits(canonical64(bits)) }
+
+// Float32Bits returns the bits of f, a NaN's being canonical.
+func Float32Bits(f float32) uint32 { return canonical32(math.Float32bits(f)) }
+
+// Float64Bits returns the bits of f, a NaN's being canonical.
+func Float64Bits(f float64) uint64 { return canonical64(math.Float64bits(f)) }
 
 // Rune checks that i is a Unicode scalar value.
 func Rune(i uint32) rune {

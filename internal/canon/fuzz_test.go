@@ -219,7 +219,7 @@ func FuzzLift(f *testing.F) {
 		enc := Encoding(s.n(3))
 		ft := Func(false, []Field{{Name: "a", Type: typ}}, typ)
 		fresh := func() *Context {
-			cx := &Context{Encoding: enc, Memory: &guest{b: data}, Handles: &Table{}, Scope: &Scope{}, lifted: maxLifted - 1<<20}
+			cx := &Context{Encoding: enc, Memory: &guest{b: data}, Handles: &Table{}, Scope: &Scope{}, HostBytes: 1 << 20}
 			for range 3 {
 				cx.Handles.AddOwn(file, Rep{})
 				cx.Handles.AddOwn(node, Rep{})

@@ -52,6 +52,21 @@ func trap(t testing.TB, fn func()) (message string) {
 	return ""
 }
 
+// exceeds runs f and returns the limit that it exceeds.
+func exceeds(t *testing.T, f func()) (err *LimitError) {
+	t.Helper()
+	defer func() {
+		if r := recover(); r != nil {
+			var ok bool
+			if err, ok = r.(*LimitError); !ok {
+				panic(r)
+			}
+		}
+	}()
+	f()
+	return nil
+}
+
 func wantTrap(t testing.TB, want string, fn func()) {
 	t.Helper()
 	if got := trap(t, fn); want == "" && got != "" || !strings.Contains(got, want) {

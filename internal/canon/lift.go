@@ -1,7 +1,9 @@
 package canon
 
 import (
+	"bytes"
 	"context"
+	"math/bits"
 	"unsafe"
 )
 
@@ -40,15 +42,15 @@ func (cx *Context) load(p uint32, t *Type) Val {
 		}
 		return cx.liftList(cx.load32(p), cx.load32(p+4), t)
 	case KindRecord, KindTuple:
-		return t.fieldsVal(func(f *Field) Val { return cx.load(p+f.Offset, f.Type) })
+		return cx.fieldsVal(t, func(f *Field) Val { return cx.load(p+f.Offset, f.Type) })
 	case KindVariant, KindEnum, KindOption, KindResult:
 		i := Discriminant(cx.loadUint(p, t.DiscSize), len(t.Cases))
 		if c := t.Cases[i].Type; c != nil {
-			return t.caseVal(i, cx.load(p+t.Payload, c))
+			return cx.caseVal(t, i, cx.load(p+t.Payload, c))
 		}
-		return t.caseVal(i, nil)
+		return cx.caseVal(t, i, nil)
 	case KindFlags:
-		return t.flagsVal(cx.loadUint(p, t.Size))
+		return cx.flagsVal(t, cx.loadUint(p, t.Size))
 	default:
 		return cx.liftHandle(cx.load32(p), t)
 	}
@@ -65,35 +67,55 @@ func (cx *Context) loadUint(p, size uint32) uint32 {
 	}
 }
 
+// What a lifted value takes beside its bytes: whatever is put into an interface
+// is memory of its own unless it is small, and its header is with it.
+const (
+	wordBytes   = uint64(unsafe.Sizeof(uintptr(0)))
+	valBytes    = uint64(unsafe.Sizeof(Val(nil)))
+	fieldBytes  = uint64(unsafe.Sizeof(FieldVal{}))
+	headerBytes = uint64(unsafe.Sizeof([]Val(nil)))
+	caseBytes   = uint64(unsafe.Sizeof(VariantVal{}))
+	handleBytes = uint64(unsafe.Sizeof(Handle{}))
+	textBytes   = uint64(unsafe.Sizeof(text{}))
+	lentBytes   = uint64(unsafe.Sizeof(lent{}))
+)
+
 func (cx *Context) liftString(p, tagged uint32) Val {
-	s, enc, units := cx.loadString(p, tagged)
 	if cx.Fused {
-		return rawString{s: s, enc: enc, both: cx.Encoding == Latin1UTF16, units: units}
+		t := cx.text(p, tagged)
+		cx.Charge(textBytes + uint64(len(t.b)))
+		t.b = bytes.Clone(t.b)
+		return t
 	}
-	return StringVal(s)
+	cx.Charge(headerBytes)
+	return StringVal(cx.LoadString(p, tagged))
 }
 
 func (cx *Context) liftList(p, n uint32, t *Type) Val {
-	region := cx.Region(p, n, t.Elem.Size, t.Elem.Align)
-	if t.Elem.Kind == KindU8 {
-		return BytesVal(append([]byte(nil), region...))
-	}
-	l := cx.loadElems(p, n, t.Elem).(ListVal)
+	cx.Region(p, n, t.Elem.Size, t.Elem.Align)
+	l := cx.loadElems(p, n, t.Elem)
 	if t.Kind == KindMap {
-		m := make(MapVal, n)
-		for i, e := range l {
-			m[i] = EntryVal{Key: e.(TupleVal)[0], Value: e.(TupleVal)[1]}
-		}
-		return m
+		return cx.entries(l.(ListVal))
 	}
 	return l
 }
 
+// entries makes a map of its pairs.
+func (cx *Context) entries(pairs ListVal) MapVal {
+	cx.Charge(headerBytes + uint64(len(pairs))*2*valBytes)
+	m := make(MapVal, len(pairs))
+	for i, e := range pairs {
+		m[i] = EntryVal{Key: e.(TupleVal)[0], Value: e.(TupleVal)[1]}
+	}
+	return m
+}
+
 func (cx *Context) loadElems(p, n uint32, elem *Type) Val {
 	if elem.Kind == KindU8 {
+		cx.Charge(headerBytes + uint64(n))
 		return BytesVal(append([]byte(nil), cx.at(p, n)...))
 	}
-	cx.charge(uint64(n) * uint64(unsafe.Sizeof(Val(nil))))
+	cx.Charge(headerBytes + uint64(n)*(valBytes+wordBytes))
 	l := make(ListVal, n)
 	for i := range l {
 		l[i] = cx.load(p+uint32(i)*elem.Size, elem)
@@ -101,14 +123,16 @@ func (cx *Context) loadElems(p, n uint32, elem *Type) Val {
 	return l
 }
 
-func (t *Type) fieldsVal(field func(f *Field) Val) Val {
+func (cx *Context) fieldsVal(t *Type, field func(f *Field) Val) Val {
 	if t.Kind == KindTuple {
+		cx.Charge(headerBytes + uint64(len(t.Fields))*valBytes)
 		u := make(TupleVal, len(t.Fields))
 		for i := range t.Fields {
 			u[i] = field(&t.Fields[i])
 		}
 		return u
 	}
+	cx.Charge(headerBytes + uint64(len(t.Fields))*fieldBytes)
 	r := make(RecordVal, len(t.Fields))
 	for i := range t.Fields {
 		r[i] = FieldVal{Name: t.Fields[i].Name, Value: field(&t.Fields[i])}
@@ -116,27 +140,46 @@ func (t *Type) fieldsVal(field func(f *Field) Val) Val {
 	return r
 }
 
-func (t *Type) flagsVal(bits uint32) Val {
-	f := FlagsVal{}
+func (cx *Context) flagsVal(t *Type, set uint32) Val {
+	n := bits.OnesCount32(set)
+	cx.Charge(headerBytes + uint64(n)*2*wordBytes)
+	f := make(FlagsVal, 0, n)
 	for i, l := range t.Labels {
-		if bits>>i&1 != 0 {
+		if set>>i&1 != 0 {
 			f = append(f, l)
 		}
 	}
 	return f
 }
 
+func (cx *Context) caseVal(t *Type, i uint32, payload Val) Val {
+	cx.Charge(caseBytes)
+	return t.caseVal(i, payload)
+}
+
 func (cx *Context) liftHandle(i uint32, t *Type) Val {
+	rep := cx.liftRep(i, t)
+	cx.Charge(handleBytes)
+	return &Handle{Type: cx.Resource(t.Resource), Rep: rep, Own: t.Kind == KindOwn}
+}
+
+// liftRep takes what a handle of type own or borrow stands for (lift_own,
+// lift_borrow).
+func (cx *Context) liftRep(i uint32, t *Type) Rep {
 	switch t.Kind {
 	case KindOwn:
-		rt := cx.Resource(t.Resource)
-		return &Handle{Type: rt, Rep: cx.Handles.TakeOwn(i, rt), Own: true}
+		return cx.Handles.TakeOwn(i, cx.Resource(t.Resource))
 	case KindBorrow:
-		rt := cx.Resource(t.Resource)
-		return &Handle{Type: rt, Rep: cx.Handles.Lend(i, rt, cx.Scope)}
+		return cx.Lend(i, cx.Resource(t.Resource))
 	}
 	Raise("lifting values of type %s is not supported", t)
-	return nil
+	return Rep{}
+}
+
+// Lend lends what a handle stands for until the end of the call.
+func (cx *Context) Lend(i uint32, rt *ResourceType) Rep {
+	cx.Charge(lentBytes)
+	return cx.Handles.Lend(i, rt, cx.Scope)
 }
 
 // coreVals iterates over core values of the types that a flattened type has.
@@ -202,17 +245,18 @@ func (cx *Context) liftFlat(v *coreVals, t *Type) Val {
 		p, n := v.i32(), v.i32()
 		return cx.liftList(p, n, t)
 	case KindRecord, KindTuple:
-		return t.fieldsVal(func(f *Field) Val { return cx.liftFlat(v, f.Type) })
+		return cx.fieldsVal(t, func(f *Field) Val { return cx.liftFlat(v, f.Type) })
 	case KindVariant, KindEnum, KindOption, KindResult:
 		return cx.liftFlatVariant(v, t)
 	case KindFlags:
-		return t.flagsVal(v.i32())
+		return cx.flagsVal(t, v.i32())
 	default:
 		return cx.liftHandle(v.i32(), t)
 	}
 }
 
 func (cx *Context) liftFlatElems(v *coreVals, t *Type) Val {
+	cx.Charge(headerBytes + uint64(t.Len)*(valBytes+wordBytes))
 	l := make(ListVal, t.Len)
 	for i := range l {
 		l[i] = cx.liftFlat(v, t.Elem)
@@ -244,9 +288,9 @@ func (cx *Context) liftFlatVariant(v *coreVals, t *Type) Val {
 		v.vals = v.vals[n-1:]
 	}
 	if c := t.Cases[i].Type; c != nil {
-		return t.caseVal(i, cx.liftFlat(&payload, c))
+		return cx.caseVal(t, i, cx.liftFlat(&payload, c))
 	}
-	return t.caseVal(i, nil)
+	return cx.caseVal(t, i, nil)
 }
 
 // LiftParams lifts the arguments of a call through canon lower from its core

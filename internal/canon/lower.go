@@ -81,8 +81,8 @@ func scalar(v Val) uint64 {
 }
 
 func (cx *Context) lowerString(v Val) (uint32, uint32) {
-	if r, ok := v.(rawString); ok {
-		return cx.storeString(r)
+	if t, ok := v.(text); ok {
+		return cx.storeText(t)
 	}
 	return cx.StoreString(string(v.(StringVal)))
 }
@@ -155,14 +155,20 @@ func (cx *Context) lowerHandle(v Val, t *Type) uint32 {
 	if h.Gone {
 		Raise("resource handle of %s was passed on or dropped before", rt.Name)
 	}
+	h.Gone = t.Kind == KindOwn
+	return cx.lowerRep(h.Rep, t)
+}
+
+// lowerRep adds a handle of type own or borrow (lower_own, lower_borrow).
+func (cx *Context) lowerRep(rep Rep, t *Type) uint32 {
+	rt := cx.Resource(t.Resource)
 	if t.Kind == KindOwn {
-		h.Gone = true
-		return cx.Handles.AddOwn(rt, h.Rep)
+		return cx.Handles.AddOwn(rt, rep)
 	}
 	if rt.Guest && rt.Owner == cx.Owner {
-		return h.Rep.Core
+		return rep.Core
 	}
-	return cx.Handles.AddBorrow(rt, h.Rep, cx.Scope)
+	return cx.Handles.AddBorrow(rt, rep, cx.Scope)
 }
 
 func (cx *Context) lowerFlat(out []uint64, v Val, t *Type) []uint64 {

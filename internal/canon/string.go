@@ -29,26 +29,60 @@ const (
 // utf16Tag in a length marks UTF-16 in the latin1+utf16 encoding.
 const utf16Tag = 1 << 31
 
-// LoadString lifts the string of tagged code units at p (load_string_from_range).
-func (cx *Context) LoadString(p, tagged uint32) string {
-	s, _, _ := cx.loadString(p, tagged)
-	return s
+// text is a valid string as it is encoded: how it was decides how new memory is
+// allocated for it (store_string_into_range).
+type text struct {
+	b     []byte
+	enc   simpleEncoding
+	both  bool   // it came from latin1+utf16
+	units uint32 // code units in enc
 }
 
-func (cx *Context) loadString(p, tagged uint32) (s string, enc simpleEncoding, units uint32) {
-	align, units, unit := uint32(1), tagged, uint64(1)
+// LoadString lifts the string of tagged code units at p (load_string_from_range).
+func (cx *Context) LoadString(p, tagged uint32) string {
+	t := cx.text(p, tagged)
+	if t.enc == utf8Units {
+		cx.Charge(uint64(len(t.b)))
+		return string(t.b)
+	}
+	n := t.utf8Len()
+	cx.Charge(uint64(n))
+	out := make([]byte, n)
+	t.encodeUTF8(out, 0)
+	return unsafe.String(unsafe.SliceData(out), n)
+}
+
+// text returns the string of tagged code units at p, which it checks. Its bytes
+// are those of the memory.
+func (cx *Context) text(p, tagged uint32) text {
+	t := cx.textUnchecked(p, tagged)
+	switch t.enc {
+	case utf8Units:
+		if !utf8.Valid(t.b) {
+			raiseUTF8(t.b)
+		}
+	case utf16Units:
+		checkUTF16(t.b)
+	}
+	return t
+}
+
+// textUnchecked is text for what may be no valid encoding.
+func (cx *Context) textUnchecked(p, tagged uint32) text {
+	t := text{units: tagged, both: cx.Encoding == Latin1UTF16}
+	align, unit := uint32(1), uint64(1)
 	switch cx.Encoding {
 	case UTF8:
-		enc = utf8Units
+		t.enc = utf8Units
 	case UTF16:
-		enc, align, unit = utf16Units, 2, 2
+		t.enc, align, unit = utf16Units, 2, 2
 	case Latin1UTF16:
-		enc, align = latin1Units, 2
+		t.enc, align = latin1Units, 2
 		if tagged&utf16Tag != 0 {
-			enc, units, unit = utf16Units, tagged&^utf16Tag, 2
+			t.enc, t.units, unit = utf16Units, tagged&^utf16Tag, 2
 		}
 	}
-	n := uint64(units) * unit
+	n := uint64(t.units) * unit
 	mem := cx.Memory.Bytes()
 	if n > maxBytes || uint64(p)+n > uint64(len(mem)) {
 		Raise("string content out-of-bounds: string pointer/length out of bounds of memory")
@@ -56,19 +90,8 @@ func (cx *Context) loadString(p, tagged uint32) (s string, enc simpleEncoding, u
 	if p&(align-1) != 0 {
 		Raise("unaligned pointer: string pointer not aligned to %d", align)
 	}
-	cx.charge(n)
-	b := mem[p : uint64(p)+n]
-	switch enc {
-	case utf8Units:
-		if !utf8.Valid(b) {
-			raiseUTF8(b)
-		}
-		return string(b), enc, units
-	case utf16Units:
-		return decodeUTF16(b), enc, units
-	default:
-		return decodeLatin1(b), enc, units
-	}
+	t.b = mem[p : uint64(p)+n]
+	return t
 }
 
 // raiseUTF8 traps on invalid UTF-8, saying whether it ends within a character.
@@ -86,195 +109,217 @@ func raiseUTF8(b []byte) {
 	Raise("invalid utf-8 encoding: invalid utf-8 sequence")
 }
 
-func decodeLatin1(b []byte) string {
-	n := len(b)
-	for _, c := range b {
-		n += int(c >> 7)
+// checkUTF16 traps on surrogates that are no pair.
+func checkUTF16(b []byte) {
+	for i := 0; i < len(b); i += 2 {
+		if b[i+1]&0xf8 != 0xd8 {
+			continue
+		}
+		if i+4 > len(b) || b[i+1]&0xfc != 0xd8 || b[i+3]&0xfc != 0xdc {
+			Raise("invalid utf-16 encoding: unpaired surrogate found")
+		}
+		i += 2
 	}
-	if n == len(b) {
-		return string(b)
-	}
-	out := make([]byte, 0, n)
-	for _, c := range b {
-		out = utf8.AppendRune(out, rune(c))
-	}
-	return unsafe.String(unsafe.SliceData(out), len(out))
 }
 
-func decodeUTF16(b []byte) string {
-	out := make([]byte, 0, len(b)/2)
-	for i := 0; i < len(b); i += 2 {
-		c := rune(binary.LittleEndian.Uint16(b[i:]))
-		if utf16.IsSurrogate(c) {
-			if i+4 > len(b) {
-				Raise("invalid utf-16 encoding: unpaired surrogate found")
-			}
-			i += 2
-			if c = utf16.DecodeRune(c, rune(binary.LittleEndian.Uint16(b[i:]))); c == utf8.RuneError {
-				Raise("invalid utf-16 encoding: unpaired surrogate found")
-			}
+// next returns the character at a byte, and the bytes it takes.
+func (t *text) next(i int) (r rune, n int) {
+	switch t.enc {
+	case utf8Units:
+		if c := t.b[i]; c < utf8.RuneSelf {
+			return rune(c), 1
 		}
-		out = utf8.AppendRune(out, c)
+		return utf8.DecodeRune(t.b[i:])
+	case utf16Units:
+		c := rune(binary.LittleEndian.Uint16(t.b[i:]))
+		if utf16.IsSurrogate(c) {
+			return utf16.DecodeRune(c, rune(binary.LittleEndian.Uint16(t.b[i+2:]))), 4
+		}
+		return c, 2
+	default:
+		return rune(t.b[i]), 1
 	}
-	return unsafe.String(unsafe.SliceData(out), len(out))
+}
+
+// prefix returns the bytes and characters before the first character beyond limit.
+func (t *text) prefix(limit rune) (bytes int, count uint32) {
+	for bytes < len(t.b) {
+		c, n := t.next(bytes)
+		if c > limit {
+			break
+		}
+		bytes += n
+		count++
+	}
+	return bytes, count
+}
+
+// utf8Len returns the length in UTF-8.
+func (t *text) utf8Len() int {
+	sum := 0
+	for i := 0; i < len(t.b); {
+		c, n := t.next(i)
+		sum += utf8.RuneLen(c)
+		i += n
+	}
+	return sum
+}
+
+// encodeUTF8 writes the characters from a byte on, and returns the bytes written.
+func (t *text) encodeUTF8(dst []byte, from int) int {
+	at := 0
+	for from < len(t.b) {
+		c, n := t.next(from)
+		from += n
+		if c < utf8.RuneSelf {
+			dst[at] = byte(c)
+			at++
+		} else {
+			at += utf8.EncodeRune(dst[at:], c)
+		}
+	}
+	return at
+}
+
+// encodeUTF16 writes the characters from a byte on, and returns the bytes written.
+func (t *text) encodeUTF16(dst []byte, from int) uint32 {
+	at := 0
+	for from < len(t.b) {
+		c, n := t.next(from)
+		from += n
+		if c >= 0x10000 {
+			hi, lo := utf16.EncodeRune(c)
+			binary.LittleEndian.PutUint16(dst[at:], uint16(hi))
+			at += 2
+			c = lo
+		}
+		binary.LittleEndian.PutUint16(dst[at:], uint16(c))
+		at += 2
+	}
+	return uint32(at)
+}
+
+// encodeBytes writes the first count characters, which are of Latin-1, as a byte each.
+func (t *text) encodeBytes(dst []byte, count uint32) {
+	at := 0
+	for i := range dst[:count] {
+		c, n := t.next(at)
+		dst[i] = byte(c)
+		at += n
+	}
 }
 
 // StoreString lowers a string of the host (store_string_into_range with a
 // source of UTF-8). It must be valid UTF-8.
 func (cx *Context) StoreString(s string) (p, tagged uint32) {
-	return cx.storeString(rawString{s: s, enc: utf8Units, units: uint32(len(s))})
-}
-
-func (cx *Context) storeString(r rawString) (p, tagged uint32) {
-	if r.enc == utf8Units && len(r.s) > maxBytes {
+	if len(s) > maxBytes {
 		Raise("string content out-of-bounds: string is too long")
 	}
+	return cx.storeText(text{b: unsafe.Slice(unsafe.StringData(s), len(s)), enc: utf8Units, units: uint32(len(s))})
+}
+
+// storeText lowers a string, whose bytes must not be of the memory that it goes to.
+func (cx *Context) storeText(t text) (p, tagged uint32) {
 	switch cx.Encoding {
 	case UTF8:
-		switch r.enc {
+		switch t.enc {
 		case utf8Units:
-			p = cx.Alloc(1, r.units)
-			copy(cx.at(p, r.units), r.s)
-			return p, r.units
+			return cx.copyText(t, 1)
 		case utf16Units:
-			return cx.storeToUTF8(r, r.units*3)
+			return cx.storeToUTF8(t, t.units*3)
 		default:
-			return cx.storeToUTF8(r, r.units*2)
+			return cx.storeToUTF8(t, t.units*2)
 		}
 	case UTF16:
-		if r.enc == utf8Units {
-			return cx.storeUTF8ToUTF16(r)
+		switch t.enc {
+		case utf8Units:
+			return cx.storeUTF8ToUTF16(t)
+		case utf16Units:
+			return cx.copyText(t, 2)
+		default:
+			p = cx.Alloc(2, 2*t.units)
+			t.encodeUTF16(cx.at(p, 2*t.units), 0)
+			return p, t.units
 		}
-		p = cx.Alloc(2, 2*r.units)
-		encodeUTF16(cx.at(p, 2*r.units), r.s)
-		return p, r.units
 	default:
 		switch {
-		case !r.both:
-			return cx.storeToLatin1OrUTF16(r)
-		case r.enc == latin1Units:
-			p = cx.Alloc(2, r.units)
-			encodeLatin1(cx.at(p, r.units), r.s)
-			return p, r.units
+		case !t.both:
+			return cx.storeToLatin1OrUTF16(t)
+		case t.enc == latin1Units:
+			return cx.copyText(t, 2)
 		default:
-			return cx.storeProbablyUTF16(r)
+			return cx.storeProbablyUTF16(t)
 		}
 	}
 }
 
-func (cx *Context) storeToUTF8(r rawString, worst uint32) (uint32, uint32) {
-	p := cx.Alloc(1, r.units)
-	n := uint32(len(r.s))
-	if n == r.units && ascii(r.s) {
-		copy(cx.at(p, n), r.s)
-		return p, n
+// copyText lowers a string in the encoding that it has.
+func (cx *Context) copyText(t text, align uint32) (uint32, uint32) {
+	n := uint32(len(t.b))
+	p := cx.Alloc(align, n)
+	move(cx.at(p, n), t.b)
+	return p, t.units
+}
+
+func (cx *Context) storeToUTF8(t text, worst uint32) (uint32, uint32) {
+	p := cx.Alloc(1, t.units)
+	bytes, count := t.prefix(utf8.RuneSelf - 1)
+	t.encodeBytes(cx.at(p, t.units), count)
+	if bytes == len(t.b) {
+		return p, t.units
 	}
-	// What was copied before the first other character stays where realloc
-	// moved it, as the specification writes only the rest; writing it all
-	// again gives the same bytes.
-	i := asciiPrefix(r.s)
-	copy(cx.at(p, r.units), r.s[:i])
-	p = cx.realloc(p, r.units, 1, worst)
-	copy(cx.at(p, worst)[i:], r.s[i:])
+	p = cx.realloc(p, t.units, 1, worst)
+	n := count + uint32(t.encodeUTF8(cx.at(p, worst)[count:], bytes))
 	if worst > n {
 		p = cx.realloc(p, worst, 1, n)
 	}
 	return p, n
 }
 
-func (cx *Context) storeUTF8ToUTF16(r rawString) (uint32, uint32) {
-	worst := 2 * r.units
+func (cx *Context) storeUTF8ToUTF16(t text) (uint32, uint32) {
+	worst := 2 * t.units
 	p := cx.Alloc(2, worst)
-	n := encodeUTF16(cx.at(p, worst), r.s)
+	n := t.encodeUTF16(cx.at(p, worst), 0)
 	if n < worst {
 		p = cx.realloc(p, worst, 2, n)
 	}
 	return p, n / 2
 }
 
-func (cx *Context) storeToLatin1OrUTF16(r rawString) (uint32, uint32) {
-	p := cx.Alloc(2, r.units)
-	prefix, count := latin1Prefix(r.s)
-	encodeLatin1(cx.at(p, r.units), r.s[:prefix])
-	if prefix == len(r.s) {
-		if count < r.units {
-			p = cx.realloc(p, r.units, 2, count)
+func (cx *Context) storeToLatin1OrUTF16(t text) (uint32, uint32) {
+	p := cx.Alloc(2, t.units)
+	bytes, count := t.prefix(0xff)
+	t.encodeBytes(cx.at(p, t.units), count)
+	if bytes == len(t.b) {
+		if count < t.units {
+			p = cx.realloc(p, t.units, 2, count)
 		}
 		return p, count
 	}
-	worst := 2 * r.units
-	p = cx.realloc(p, r.units, 2, worst)
+	worst := 2 * t.units
+	p = cx.realloc(p, t.units, 2, worst)
 	b := cx.at(p, worst)
 	for j := int(count) - 1; j >= 0; j-- {
 		b[2*j], b[2*j+1] = b[j], 0
 	}
-	n := 2*count + encodeUTF16(b[2*count:], r.s[prefix:])
+	n := 2*count + t.encodeUTF16(b[2*count:], bytes)
 	if worst > n {
 		p = cx.realloc(p, worst, 2, n)
 	}
 	return p, n/2 | utf16Tag
 }
 
-func (cx *Context) storeProbablyUTF16(r rawString) (uint32, uint32) {
-	size := 2 * r.units
+func (cx *Context) storeProbablyUTF16(t text) (uint32, uint32) {
+	size := 2 * t.units
 	p := cx.Alloc(2, size)
 	b := cx.at(p, size)
-	n := encodeUTF16(b, r.s)
-	if prefix, _ := latin1Prefix(r.s); prefix != len(r.s) {
-		return p, n/2 | utf16Tag
+	move(b, t.b)
+	if bytes, _ := t.prefix(0xff); bytes != len(t.b) {
+		return p, t.units | utf16Tag
 	}
-	units := n / 2
-	for i := range units {
+	for i := range t.units {
 		b[i] = b[2*i]
 	}
-	p = cx.realloc(p, size, 1, units)
-	return p, units
-}
-
-func ascii(s string) bool { return asciiPrefix(s) == len(s) }
-
-func asciiPrefix(s string) int {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			return i
-		}
-	}
-	return len(s)
-}
-
-// latin1Prefix returns the bytes and characters of s before the first
-// character that Latin-1 lacks.
-func latin1Prefix(s string) (bytes int, count uint32) {
-	for i, c := range s {
-		if c > 0xff {
-			return i, count
-		}
-		count++
-	}
-	return len(s), count
-}
-
-func encodeLatin1(b []byte, s string) {
-	i := 0
-	for _, c := range s {
-		b[i] = byte(c)
-		i++
-	}
-}
-
-// encodeUTF16 encodes s into b and returns the bytes written.
-func encodeUTF16(b []byte, s string) uint32 {
-	i := 0
-	for _, c := range s {
-		if c >= 0x10000 {
-			hi, lo := utf16.EncodeRune(c)
-			binary.LittleEndian.PutUint16(b[i:], uint16(hi))
-			binary.LittleEndian.PutUint16(b[i+2:], uint16(lo))
-			i += 4
-			continue
-		}
-		binary.LittleEndian.PutUint16(b[i:], uint16(c))
-		i += 2
-	}
-	return uint32(i)
+	p = cx.realloc(p, size, 1, t.units)
+	return p, t.units
 }

@@ -178,13 +178,13 @@ func TestReallocIsChecked(t *testing.T) {
 	// The second call is checked as the first.
 	for _, c := range []struct {
 		enc Encoding
-		raw rawString
+		raw text
 	}{
-		{UTF8, rawString{s: "é", enc: utf16Units, units: 1}},
-		{UTF16, rawString{s: "é", enc: utf8Units, units: 2}},
-		{Latin1UTF16, rawString{s: "é", enc: utf8Units, units: 2}},
-		{Latin1UTF16, rawString{s: "é", enc: utf16Units, both: true, units: 1}},
-		{Latin1UTF16, rawString{s: "€", enc: utf8Units, units: 3}},
+		{UTF8, text{b: []byte{0xe9, 0}, enc: utf16Units, units: 1}},
+		{UTF16, text{b: []byte("é"), enc: utf8Units, units: 2}},
+		{Latin1UTF16, text{b: []byte("é"), enc: utf8Units, units: 2}},
+		{Latin1UTF16, text{b: []byte{0xe9, 0}, enc: utf16Units, both: true, units: 1}},
+		{Latin1UTF16, text{b: []byte("€"), enc: utf8Units, units: 3}},
 	} {
 		cx, _ := newGuest(64, c.enc)
 		calls := 0

@@ -77,15 +77,6 @@ type Handle struct {
 	Gone bool
 }
 
-// rawString is a string on its way from one guest to another: how it was
-// encoded decides how its new memory is allocated (store_string_into_range).
-type rawString struct {
-	s     string
-	enc   simpleEncoding
-	both  bool   // it came from latin1+utf16
-	units uint32 // code units in enc
-}
-
 func (BoolVal) val()    {}
 func (S8Val) val()      {}
 func (U8Val) val()      {}
@@ -110,7 +101,7 @@ func (ResultVal) val()  {}
 func (FlagsVal) val()   {}
 func (MapVal) val()     {}
 func (*Handle) val()    {}
-func (rawString) val()  {}
+func (text) val()       {} // a string on its way from one guest to another
 
 // scalarKind returns the kind of scalar and string values.
 func scalarKind(v Val) Kind {

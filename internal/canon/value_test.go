@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -174,7 +175,7 @@ func TestSizeLimits(t *testing.T) {
 		t.Skip("takes half a gigabyte")
 	}
 	g := &guest{b: make([]byte, 1<<28+16), next: 8}
-	cx := &Context{Memory: g, Realloc: g.realloc}
+	cx := &Context{Memory: g, Realloc: g.realloc, HostBytes: 1 << 30}
 	for n, reason := range map[uint32]string{1<<28 - 1: "", 1 << 28: "out-of-bounds"} {
 		for name, lift := range map[string]func(){
 			"string": func() { cx.LoadString(0, n) },
@@ -189,18 +190,74 @@ func TestSizeLimits(t *testing.T) {
 	wantTrap(t, "string content out-of-bounds", func() { cx.StoreString(strings.Repeat("a", 1<<28)) })
 }
 
-// A small guest can name the same bytes any number of times, so what one
-// call lifts is bounded.
-func TestLiftingIsBounded(t *testing.T) {
-	cx, g := newGuest(1<<16, UTF8)
-	const inner, outer = 1 << 12, 1 << 12
-	for i := range uint32(outer) {
-		cx.store32(8*i, 0)
-		cx.store32(8*i+4, inner)
+// What lifting takes of the host is bounded, though values are larger there than
+// in the guest, and a guest can name the same bytes any number of times. Whatever
+// is counted is at least what is allocated.
+func TestHostBytes(t *testing.T) {
+	const limit = 1 << 20
+	labels8 := labels(8)
+	for _, c := range []struct {
+		elem *Type
+		fill byte
+	}{
+		{List(U8), 0}, {List(List(List(U64))), 0}, {List(List(List(Map(U8, U8)))), 0}, {String, 0}, {U16, 0xff}, {U64, 0xff}, {S32, 0xff},
+		{Char, 0}, {F64Type, 1}, {Option(U8), 1}, {Option(Option(Option(Option(U8)))), 1}, {Result(nil, nil), 1},
+		{Flags(labels8...), 0xff}, {Tuple(U8), 0}, {Tuple(Tuple(Tuple(U8))), 0}, {Record(f("a", U8), f("b", U8)), 0},
+		{Enum("a"), 0}, {Variant(Case{"a", Tuple(U8)}), 0}, {FixedList(U8, 1), 1}, {FixedList(FixedList(U16, 2), 2), 1},
+		{Borrow(fuzzResource), 1}, {Map(U8, List(U8)), 0},
+	} {
+		cx, g := newGuest(1<<24, UTF8)
+		cx.HostBytes = limit
+		for i := range g.b {
+			g.b[i] = c.fill
+		}
+		if c.elem.Kind == KindBorrow {
+			cx.Handles.AddOwn(file, Rep{})
+			for i := uint32(0); i < 1<<24; i += 4 {
+				cx.store32(i, 1)
+			}
+		}
+		n := uint32(len(g.b)) / c.elem.Size
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		err := exceeds(t, func() { cx.liftList(0, n, List(c.elem)) })
+		runtime.ReadMemStats(&after)
+		// What the tables of the scope and slices grow by is not exact.
+		if err == nil || err.Limit != limit || after.TotalAlloc-before.TotalAlloc > 3*limit {
+			t.Errorf("list<%s> of %d: %v; allocated %d bytes", c.elem, n, err, after.TotalAlloc-before.TotalAlloc)
+		}
 	}
-	deep := List(List(List(U8)))
-	copy(g.b[outer*8:], []byte{0, 0, 0, 0, 0, 0x10, 0, 0})
-	wantTrap(t, "too large", func() { cx.liftList(0, outer, deep) })
+}
+
+// The same 64 KiB string is named a thousand times, by lists on several levels.
+func TestHostBytesOfOverlappingValues(t *testing.T) {
+	const size, names = 1 << 16, 1000
+	for _, enc := range []Encoding{UTF8, UTF16, Latin1UTF16} {
+		cx, g := newGuest(size+8*names+8, enc)
+		cx.HostBytes = 100 * size
+		for i := range g.b[:size] {
+			g.b[i] = 0
+		}
+		units := uint32(size)
+		if enc == UTF16 {
+			units /= 2
+		}
+		for i := range uint32(names) {
+			cx.store32(size+8*i+4, units)
+		}
+		err := exceeds(t, func() { cx.liftList(size, names, List(String)) })
+		if err == nil || err.Limit != cx.HostBytes || err.Requested <= err.Limit || err.Requested > err.Limit+2*size {
+			t.Errorf("encoding %d: %v", enc, err)
+		}
+	}
+	// Within the default, and beyond it.
+	cx, _ := newGuest(1<<24, UTF8)
+	if err := exceeds(t, func() { cx.liftList(0, 1<<20, List(List(U8))) }); err != nil {
+		t.Error(err)
+	}
+	if err := exceeds(t, func() { cx.liftList(0, 1<<21, List(List(U8))) }); err == nil {
+		t.Error("two million lists are lifted, more than 128 MiB on the host")
+	}
 }
 
 func TestPointers(t *testing.T) {

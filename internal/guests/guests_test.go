@@ -12,6 +12,7 @@ func TestGuestsAreValid(t *testing.T) {
 		"spin": SpinAfterOutput(), "grow": GrowAfterOutput(1000), "http": HelloHTTP(),
 		"echo": Echo(binary.OptUTF16, binary.OptLatin1UTF16), "nodes": Nodes().Bytes(), "node user": NodeUser().Bytes(),
 		"family": Family(), "caller": Caller().Bytes(), "async": Async(), "module": ImportsModule(),
+		"boundary": Boundary().Bytes(), "boundary pair": BoundaryPair(),
 	} {
 		c, err := binary.Decode(b)
 		if err == nil {

@@ -249,39 +249,62 @@ func compareFused(ref *reference, g *generator, ft *canon.FuncType, v canon.Val)
 	t := ft.Params[0].Type
 	from, to := canon.Encoding(g.r.IntN(3)), canon.Encoding(g.r.IntN(3))
 	flat := ft.FlattenLift(false, false)
-	src := &memory{b: make([]byte, 1<<16), next: 8}
-	dst := &memory{b: make([]byte, 1<<16), next: uint32(g.r.IntN(16))}
+	next := uint32(g.r.IntN(16))
+	empty := make([]byte, 1<<16)
 	q := request{Op: "lower", Type: typeJSON(t), Value: fusedJSON(t, v, from),
-		Memory: hex.EncodeToString(dst.b), Next: dst.next, Encoding: encodings[to]}
+		Memory: hex.EncodeToString(empty), Next: next, Encoding: encodings[to]}
 	a, err := ref.ask(q)
 	if err != nil {
 		return "", err
 	}
-	caller := &canon.Context{Encoding: from, Memory: src, Realloc: src.realloc, Fused: true}
-	callee := &canon.Context{Encoding: to, Memory: dst, Realloc: dst.realloc}
-	var lowered []uint64
-	trap := trapped(func() {
-		args := caller.LiftParams(ft, flat, caller.LowerParams(nil, ft, flat, []canon.Val{v}))
-		lowered = callee.LowerParams(nil, ft, flat, args)
-	})
-	what := fmt.Sprintf("%s from %s to %s", t, encodings[from], encodings[to])
+	for way, pass := range map[string]func(caller, callee *canon.Context, args []uint64) []uint64{
+		"lifted and lowered": func(caller, callee *canon.Context, args []uint64) []uint64 {
+			return callee.LowerParams(nil, ft, flat, caller.LiftParams(ft, flat, args))
+		},
+		"copied": func(caller, callee *canon.Context, args []uint64) []uint64 {
+			var v canon.Values
+			out := make([]uint64, len(flat.Params))
+			c := canon.NewCopier(ft)
+			c.LiftParams(&v, caller, args)
+			c.LowerParams(&v, callee, out)
+			return out
+		},
+	} {
+		src := &memory{b: make([]byte, 1<<16), next: 8}
+		dst := &memory{b: make([]byte, 1<<16), next: next}
+		caller := &canon.Context{Encoding: from, Memory: src, Realloc: src.realloc, Fused: true}
+		callee := &canon.Context{Encoding: to, Memory: dst, Realloc: dst.realloc}
+		var lowered []uint64
+		trap := trapped(func() {
+			lowered = pass(caller, callee, caller.LowerParams(nil, ft, flat, []canon.Val{v}))
+		})
+		what := fmt.Sprintf("%s %s from %s to %s", t, way, encodings[from], encodings[to])
+		if msg := a.differs(what, lowered, trap, dst); msg != "" {
+			return msg, nil
+		}
+	}
+	return "", nil
+}
+
+// differs describes how what was lowered is not what was expected, or "".
+func (a *answer) differs(what string, lowered []uint64, trap bool, dst *memory) string {
 	var got []string
 	for _, x := range lowered {
 		got = append(got, fmt.Sprint(x))
 	}
 	switch {
 	case trap != a.Trap:
-		return fmt.Sprintf("%s: trap %v, expected %v", what, trap, a.Trap), nil
+		return fmt.Sprintf("%s: trap %v, expected %v", what, trap, a.Trap)
 	case trap:
-		return "", nil
+		return ""
 	case !reflect.DeepEqual(got, a.Vals):
-		return fmt.Sprintf("%s: lowered to %v, expected %v", what, got, a.Vals), nil
+		return fmt.Sprintf("%s: lowered to %v, expected %v", what, got, a.Vals)
 	case !(len(dst.calls) == 0 && len(a.Calls) == 0) && !reflect.DeepEqual(dst.calls, a.Calls):
-		return fmt.Sprintf("%s: realloc calls %v, expected %v", what, dst.calls, a.Calls), nil
+		return fmt.Sprintf("%s: realloc calls %v, expected %v", what, dst.calls, a.Calls)
 	case hex.EncodeToString(dst.b) != a.Memory:
-		return what + ": memory differs", nil
+		return what + ": memory differs"
 	}
-	return "", nil
+	return ""
 }
 
 func flatNames(ts []canon.CoreType) []string {
