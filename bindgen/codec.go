@@ -79,8 +79,24 @@ func (g *generator) loadList(l *wit.List, export bool, ptr, n string) string {
 	if isByte(l.Elem) {
 		return fmt.Sprintf("c.LoadBytes(%s, %s)", ptr, n)
 	}
+	if t := integer(l.Elem); t != "" {
+		return fmt.Sprintf("abi.LoadInts[%s](c, %s, %s)", t, ptr, n)
+	}
 	layout := g.layout(l.Elem)
 	return fmt.Sprintf("loadList(c, %s, %s, %d, %d, %s)", ptr, n, layout.Size, layout.Align, g.function("load", l.Elem, export))
+}
+
+// integer returns the Go type of a type whose lists are passed as a whole, or "".
+func integer(t wit.Type) string {
+	p, ok := root(t).(wit.Prim)
+	if !ok {
+		return ""
+	}
+	switch p {
+	case wit.S8, wit.U16, wit.S16, wit.U32, wit.S32, wit.U64, wit.S64:
+		return goPrims[p]
+	}
+	return ""
 }
 
 // liftHandle returns an expression for the resource behind a handle.
@@ -152,6 +168,9 @@ func (g *generator) store(t wit.Type, export bool, p, v string) string {
 func (g *generator) storeList(l *wit.List, export bool, v string) string {
 	if isByte(l.Elem) {
 		return fmt.Sprintf("c.StoreBytes(%s)", v)
+	}
+	if integer(l.Elem) != "" {
+		return fmt.Sprintf("abi.StoreInts(c, %s)", v)
 	}
 	layout := g.layout(l.Elem)
 	return fmt.Sprintf("storeList(c, %s, %d, %d, %s)", v, layout.Size, layout.Align, g.function("store", l.Elem, export))
@@ -314,7 +333,7 @@ func setPair(s []uint64) func(ptr, n uint32) {
 		g.codec.printf(`// loadList lifts a list of n elements.
 func loadList[T any](c *abi.Call, p, n, size, align uint32, load func(*abi.Call, uint32) T) []T {
 	c.Region(p, n, size, align)
-	v := make([]T, n)
+	v := abi.Make[T](c, n)
 	for i := range v {
 		v[i] = load(c, p)
 		p += size

@@ -152,7 +152,7 @@ func (m mover) option(p printf, k *wit.Option, l *canon.Type, goType string, res
 		case optionNested:
 			p("return %s{Valid: true, Value: %s}\n", goType, value)
 		default:
-			p("v := %s\nreturn &v\n", value)
+			p("return abi.Box(c, %s)\n", value)
 		}
 		return
 	}
@@ -208,7 +208,7 @@ func (m mover) variant(p printf, t *wit.TypeDef, k *wit.Variant, l *canon.Type, 
 			if c.Type == nil {
 				p("return %s{}\n", names[i])
 			} else {
-				p("return %s{%s}\n", names[i], m.get(c.Type, l.Payload, 1))
+				p("return abi.Held(c, %s{%s})\n", names[i], m.get(c.Type, l.Payload, 1))
 			}
 		}
 		p("}\n")
@@ -256,7 +256,7 @@ func (m mover) mapKind(p printf, k *wit.Map, l *canon.Type, goType string) {
 		if m.way == "lift" {
 			ptr, n = "uint32(s[0])", "uint32(s[1])"
 		}
-		p("at, n := %s, %s\nc.Region(at, n, %d, %d)\nv := %s{}\nfor range n {\n", ptr, n, entry.Size, entry.Align, goType)
+		p("at, n := %s, %s\nc.Region(at, n, %d, %d)\nv := abi.MakeMap[%s](c, n)\nfor range n {\n", ptr, n, entry.Size, entry.Align, goType)
 		p("key := %s\n", m.load(k.Key, m.export, "at"))
 		p("v[key] = %s\nat += %d\n}\nreturn v\n", m.load(k.Value, m.export, plus("at", value)), entry.Size)
 		return

@@ -95,6 +95,7 @@ type Export interface {
 type Call struct {
 	cx  *canon.Context
 	ctx context.Context
+	mem []byte // the guest's memory, as it was when it was last checked or allocated
 }
 
 // NewCall is for the component runtime.
@@ -108,36 +109,52 @@ func (c *Call) Context() context.Context { return c.ctx }
 func (c *Call) Fail(err error) { panic(err) }
 
 // Check traps unless size bytes at p, aligned, are in the guest's memory.
-func (c *Call) Check(p, size, align uint32) { c.cx.Region(p, 1, size, align) }
+func (c *Call) Check(p, size, align uint32) { c.Region(p, 1, size, align) }
 
 // Region returns the bytes of n values at p, each of the size and alignment; it
 // traps unless they are in the guest's memory. The slice is the memory itself,
 // valid until the guest runs, which Alloc and Store functions make it do.
-func (c *Call) Region(p, n, size, align uint32) []byte { return c.cx.Region(p, n, size, align) }
+func (c *Call) Region(p, n, size, align uint32) []byte {
+	b := c.cx.Region(p, n, size, align)
+	c.mem = c.cx.Memory.Bytes()
+	return b
+}
 
 // Alloc returns memory allocated by the guest, to be filled by the host.
-func (c *Call) Alloc(size, align uint32) uint32 { return c.cx.Alloc(align, size) }
+func (c *Call) Alloc(size, align uint32) uint32 {
+	p := c.cx.Alloc(align, size)
+	c.mem = c.cx.Memory.Bytes()
+	return p
+}
 
 // LoadString lifts a string from its pointer and length.
 func (c *Call) LoadString(p, n uint32) string { return c.cx.LoadString(p, n) }
 
 // StoreString lowers a string, which is made valid UTF-8 first.
-func (c *Call) StoreString(s string) (p, n uint32) { return c.cx.StoreString(validUTF8(s)) }
+func (c *Call) StoreString(s string) (p, n uint32) {
+	p, n = c.cx.StoreString(validUTF8(s))
+	c.mem = c.cx.Memory.Bytes()
+	return p, n
+}
 
 // LoadBytes lifts a list of u8, copying it.
 func (c *Call) LoadBytes(p, n uint32) []byte {
-	return append([]byte(nil), c.cx.Region(p, n, 1, 1)...)
+	b := c.cx.Region(p, n, 1, 1)
+	c.cx.Charge(uint64(n))
+	return canon.Clone(b)
 }
 
 // StoreBytes lowers a list of u8.
 func (c *Call) StoreBytes(b []byte) (p, n uint32) {
-	if len(b) == 0 {
-		return c.cx.Alloc(1, 0), 0
-	}
-	if len(b) >= 1<<28 {
+	p = c.allocList(len(b), 1)
+	canon.Move(c.mem[p:][:len(b)], b)
+	return p, uint32(len(b))
+}
+
+// allocList allocates a list of n elements that are as large as aligned.
+func (c *Call) allocList(n, size int) uint32 {
+	if uint64(n)*uint64(size) >= 1<<28 {
 		c.Fail(errors.New("list is too long for the guest"))
 	}
-	p = c.cx.Alloc(1, uint32(len(b)))
-	copy(c.cx.Region(p, uint32(len(b)), 1, 1), b)
-	return p, uint32(len(b))
+	return c.Alloc(uint32(n*size), uint32(size))
 }

@@ -3,13 +3,21 @@ package abi
 import (
 	"encoding/binary"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/ashlar-wasm/ashlar/internal/canon"
 )
 
-func validUTF8(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+func validUTF8(s string) string {
+	if utf8.ValidString(s) { // faster than finding out by the way
+		return s
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}
 
-func (c *Call) bytes(p, n uint32) []byte { return c.cx.Memory.Bytes()[p:][:n] }
+// bytes returns memory that was checked or allocated before, and since when the
+// guest did not run.
+func (c *Call) bytes(p, n uint32) []byte { return c.mem[p:][:n:n] }
 
 // U8 loads a u8 from memory that was checked.
 func (c *Call) U8(p uint32) uint8 { return c.bytes(p, 1)[0] }

@@ -113,7 +113,7 @@ func (c *Call) TakeOwn(r *Resource, handle uint32) any {
 // Lend returns the value behind a handle of a host resource; the guest can't
 // drop it until the call returns.
 func (c *Call) Lend(r *Resource, handle uint32) any {
-	return c.cx.Handles.Lend(handle, r.Type, c.cx.Scope).Host
+	return c.cx.Lend(handle, r.Type).Host
 }
 
 // PutOwn gives the guest an owning handle of a host resource. v must not be nil.

@@ -57,9 +57,15 @@ const maxBytes = 1<<28 - 1
 // DefaultHostBytes is the default of Context.HostBytes.
 const DefaultHostBytes = 128 << 20
 
-// LimitError reports that a resource limit was exceeded.
+// What a LimitError is about.
+const (
+	HostMemory  = "host memory for values"
+	PassedBytes = "bytes passed between components"
+)
+
+// LimitError reports that a limit of one call was exceeded.
 type LimitError struct {
-	Resource  string // what is limited
+	Resource  string // HostMemory or PassedBytes
 	Limit     uint64 // in bytes
 	Requested uint64 // what was asked for in all
 }
@@ -77,7 +83,7 @@ func (cx *Context) Charge(n uint64) {
 		limit = DefaultHostBytes
 	}
 	if cx.lifted += n; cx.lifted > limit {
-		panic(&LimitError{Resource: "host memory for the values of a call", Limit: limit, Requested: cx.lifted})
+		panic(&LimitError{Resource: HostMemory, Limit: limit, Requested: cx.lifted})
 	}
 }
 
@@ -129,8 +135,8 @@ func (cx *Context) Pointer(p uint32, t *Type) {
 // whoever waits for that must not wait for long.
 const moveChunk = 1 << 20
 
-// move copies src to dst, which is as long.
-func move(dst, src []byte) {
+// Move copies src to dst, which is as long.
+func Move(dst, src []byte) {
 	for len(src) > moveChunk {
 		moveSome(dst[:moveChunk], src[:moveChunk])
 		dst, src = dst[moveChunk:], src[moveChunk:]
@@ -142,6 +148,16 @@ func move(dst, src []byte) {
 //
 //go:noinline
 func moveSome(dst, src []byte) { copy(dst, src) }
+
+// Clone returns a copy of b, nil where that is empty.
+func Clone(b []byte) []byte {
+	if len(b) <= moveChunk {
+		return append([]byte(nil), b...)
+	}
+	c := make([]byte, len(b))
+	Move(c, b)
+	return c
+}
 
 func (cx *Context) at(p, n uint32) []byte { return cx.Memory.Bytes()[p:][:n:n] }
 

@@ -76,7 +76,7 @@ const maxCarried = 1 << 30
 
 func (v *Values) carry(n uint64) {
 	if v.carried += n; v.carried > maxCarried {
-		panic(&LimitError{Resource: "bytes passed between components in a call", Limit: maxCarried, Requested: v.carried})
+		panic(&LimitError{Resource: PassedBytes, Limit: maxCarried, Requested: v.carried})
 	}
 }
 
@@ -360,7 +360,7 @@ func (v *Values) lowerElems(elem *plan, p, q, n uint32) {
 func moveRun(code opcode, dst, src []byte) {
 	switch code {
 	case opMove:
-		move(dst, src)
+		Move(dst, src)
 	case opBool:
 		for i, b := range src {
 			dst[i] = 0

@@ -1,7 +1,6 @@
 package canon
 
 import (
-	"bytes"
 	"context"
 	"math/bits"
 	"unsafe"
@@ -84,7 +83,7 @@ func (cx *Context) liftString(p, tagged uint32) Val {
 	if cx.Fused {
 		t := cx.text(p, tagged)
 		cx.Charge(textBytes + uint64(len(t.b)))
-		t.b = bytes.Clone(t.b)
+		t.b = Clone(t.b)
 		return t
 	}
 	cx.Charge(headerBytes)
@@ -113,7 +112,7 @@ func (cx *Context) entries(pairs ListVal) MapVal {
 func (cx *Context) loadElems(p, n uint32, elem *Type) Val {
 	if elem.Kind == KindU8 {
 		cx.Charge(headerBytes + uint64(n))
-		return BytesVal(append([]byte(nil), cx.at(p, n)...))
+		return BytesVal(Clone(cx.at(p, n)))
 	}
 	cx.Charge(headerBytes + uint64(n)*(valBytes+wordBytes))
 	l := make(ListVal, n)

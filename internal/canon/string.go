@@ -43,7 +43,8 @@ func (cx *Context) LoadString(p, tagged uint32) string {
 	t := cx.text(p, tagged)
 	if t.enc == utf8Units {
 		cx.Charge(uint64(len(t.b)))
-		return string(t.b)
+		b := Clone(t.b)
+		return unsafe.String(unsafe.SliceData(b), len(b))
 	}
 	n := t.utf8Len()
 	cx.Charge(uint64(n))
@@ -257,7 +258,7 @@ func (cx *Context) storeText(t text) (p, tagged uint32) {
 func (cx *Context) copyText(t text, align uint32) (uint32, uint32) {
 	n := uint32(len(t.b))
 	p := cx.Alloc(align, n)
-	move(cx.at(p, n), t.b)
+	Move(cx.at(p, n), t.b)
 	return p, t.units
 }
 
@@ -313,7 +314,7 @@ func (cx *Context) storeProbablyUTF16(t text) (uint32, uint32) {
 	size := 2 * t.units
 	p := cx.Alloc(2, size)
 	b := cx.at(p, size)
-	move(b, t.b)
+	Move(b, t.b)
 	if bytes, _ := t.prefix(0xff); bytes != len(t.b) {
 		return p, t.units | utf16Tag
 	}

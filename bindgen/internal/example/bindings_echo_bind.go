@@ -199,7 +199,7 @@ func DefineEcho(r abi.Registry, h EchoHost) error {
 				a0 := c.LoadString(uint32(s[0]), uint32(s[1]))
 				a1 := c.LoadBytes(uint32(s[2]), uint32(s[3]))
 				a2 := loadList(c, uint32(s[4]), uint32(s[5]), 8, 4, loadString)
-				a3 := loadList(c, uint32(s[6]), uint32(s[7]), 2, 2, loadU16)
+				a3 := abi.LoadInts[uint16](c, uint32(s[6]), uint32(s[7]))
 				v, err := h.Strings(c.Context(), a0, a1, a2, a3)
 				if err != nil {
 					c.Fail(err)
@@ -475,7 +475,7 @@ func (e *EchoExports) Strings(ctx context.Context, a string, b []byte, c_ []stri
 		setPair(s)(c.StoreString(a))
 		setPair(s[2:])(c.StoreBytes(b))
 		setPair(s[4:])(storeList(c, c_, 8, 4, storeString))
-		setPair(s[6:])(storeList(c, d, 2, 2, storeU16))
+		setPair(s[6:])(abi.StoreInts(c, d))
 	}, func(c *abi.Call, s []uint64) {
 		p := uint32(s[0])
 		c.Check(p, 32, 4)

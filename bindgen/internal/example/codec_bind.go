@@ -41,23 +41,15 @@ func loadString(c *abi.Call, p uint32) string {
 	return c.LoadString(c.U32(p), c.U32(p+4))
 }
 
-func loadU16(c *abi.Call, p uint32) uint16 {
-	return c.U16(p)
-}
-
 func storeString(c *abi.Call, p uint32, v string) {
 	putPair(c, p)(c.StoreString(v))
-}
-
-func storeU16(c *abi.Call, p uint32, v uint16) {
-	c.PutU16(p, v)
 }
 
 func storeTupleStringListU8ListStringListU16(c *abi.Call, p uint32, v Tuple4[string, []byte, []string, []uint16]) {
 	putPair(c, p)(c.StoreString(v.F0))
 	putPair(c, p+8)(c.StoreBytes(v.F1))
 	putPair(c, p+16)(storeList(c, v.F2, 8, 4, storeString))
-	putPair(c, p+24)(storeList(c, v.F3, 2, 2, storeU16))
+	putPair(c, p+24)(abi.StoreInts(c, v.F3))
 }
 
 var funcBindingsEchoSingleU8 = abi.Function([]abi.Field{abi.F("a", abi.U8)}, abi.U8)
@@ -151,8 +143,7 @@ func liftOptionF32(c *abi.Call, s []uint64) *float32 {
 	if abi.Discriminant(uint32(s[0]), 2) == 0 {
 		return nil
 	}
-	v := abi.ToF32(s[1])
-	return &v
+	return abi.Box(c, abi.ToF32(s[1]))
 }
 
 func liftMixed(c *abi.Call, s []uint64) Mixed {
@@ -178,8 +169,7 @@ func loadOptionF32(c *abi.Call, p uint32) *float32 {
 	if abi.Discriminant(uint32(c.U8(p)), 2) == 0 {
 		return nil
 	}
-	v := c.F32(p + 4)
-	return &v
+	return abi.Box(c, c.F32(p+4))
 }
 
 func loadMixed(c *abi.Call, p uint32) Mixed {
@@ -245,13 +235,13 @@ func liftShape(c *abi.Call, s []uint64) Shape {
 	case 0:
 		return ShapeEmpty{}
 	case 1:
-		return ShapeDot{liftPoint(c, s[1:])}
+		return abi.Held(c, ShapeDot{liftPoint(c, s[1:])})
 	case 2:
-		return ShapeCircle{liftTuplePointF64(c, s[1:])}
+		return abi.Held(c, ShapeCircle{liftTuplePointF64(c, s[1:])})
 	case 3:
-		return ShapeLabel{c.LoadString(uint32(s[1]), uint32(s[2]))}
+		return abi.Held(c, ShapeLabel{c.LoadString(uint32(s[1]), uint32(s[2]))})
 	default:
-		return ShapeSize{uint32(s[1])}
+		return abi.Held(c, ShapeSize{uint32(s[1])})
 	}
 }
 
@@ -267,13 +257,13 @@ func loadShape(c *abi.Call, p uint32) Shape {
 	case 0:
 		return ShapeEmpty{}
 	case 1:
-		return ShapeDot{loadPoint(c, p+8)}
+		return abi.Held(c, ShapeDot{loadPoint(c, p+8)})
 	case 2:
-		return ShapeCircle{loadTuplePointF64(c, p+8)}
+		return abi.Held(c, ShapeCircle{loadTuplePointF64(c, p+8)})
 	case 3:
-		return ShapeLabel{c.LoadString(c.U32(p+8), c.U32(p+12))}
+		return abi.Held(c, ShapeLabel{c.LoadString(c.U32(p+8), c.U32(p+12))})
 	default:
-		return ShapeSize{c.U32(p + 8)}
+		return abi.Held(c, ShapeSize{c.U32(p + 8)})
 	}
 }
 
@@ -327,16 +317,14 @@ func liftOptionString(c *abi.Call, s []uint64) *string {
 	if abi.Discriminant(uint32(s[0]), 2) == 0 {
 		return nil
 	}
-	v := c.LoadString(uint32(s[1]), uint32(s[2]))
-	return &v
+	return abi.Box(c, c.LoadString(uint32(s[1]), uint32(s[2])))
 }
 
 func liftOptionU8(c *abi.Call, s []uint64) *uint8 {
 	if abi.Discriminant(uint32(s[0]), 2) == 0 {
 		return nil
 	}
-	v := uint8(s[1])
-	return &v
+	return abi.Box(c, uint8(s[1]))
 }
 
 func liftOptionOptionU8(c *abi.Call, s []uint64) abi.Option[*uint8] {
@@ -357,8 +345,7 @@ func liftOptionListU8(c *abi.Call, s []uint64) *[]byte {
 	if abi.Discriminant(uint32(s[0]), 2) == 0 {
 		return nil
 	}
-	v := c.LoadBytes(uint32(s[1]), uint32(s[2]))
-	return &v
+	return abi.Box(c, c.LoadBytes(uint32(s[1]), uint32(s[2])))
 }
 
 func storeOptionString(c *abi.Call, p uint32, v *string) {
@@ -572,7 +559,7 @@ var funcBindingsEchoMaps = abi.Function([]abi.Field{abi.F("a", typeMapU32String)
 func liftMapU32String(c *abi.Call, s []uint64) map[uint32]string {
 	at, n := uint32(s[0]), uint32(s[1])
 	c.Region(at, n, 12, 4)
-	v := map[uint32]string{}
+	v := abi.MakeMap[map[uint32]string](c, n)
 	for range n {
 		key := c.U32(at)
 		v[key] = c.LoadString(c.U32(at+4), c.U32(at+8))
@@ -584,7 +571,7 @@ func liftMapU32String(c *abi.Call, s []uint64) map[uint32]string {
 func liftMapStringPoint(c *abi.Call, s []uint64) map[string]Point {
 	at, n := uint32(s[0]), uint32(s[1])
 	c.Region(at, n, 16, 4)
-	v := map[string]Point{}
+	v := abi.MakeMap[map[string]Point](c, n)
 	for range n {
 		key := c.LoadString(c.U32(at), c.U32(at+4))
 		v[key] = loadPoint(c, at+8)
@@ -664,8 +651,7 @@ func liftOptionPoint(c *abi.Call, s []uint64) *Point {
 	if abi.Discriminant(uint32(s[0]), 2) == 0 {
 		return nil
 	}
-	v := liftPoint(c, s[1:])
-	return &v
+	return abi.Box(c, liftPoint(c, s[1:]))
 }
 
 var funcBindingsStoreBucketLevel = abi.Function([]abi.Field{abi.F("self", typeBorrowBucket)}, typeLevel)
@@ -759,7 +745,7 @@ func loadTupleStringListU8ListStringListU16(c *abi.Call, p uint32) Tuple4[string
 	v.F0 = c.LoadString(c.U32(p), c.U32(p+4))
 	v.F1 = c.LoadBytes(c.U32(p+8), c.U32(p+12))
 	v.F2 = loadList(c, c.U32(p+16), c.U32(p+20), 8, 4, loadString)
-	v.F3 = loadList(c, c.U32(p+24), c.U32(p+28), 2, 2, loadU16)
+	v.F3 = abi.LoadInts[uint16](c, c.U32(p+24), c.U32(p+28))
 	return v
 }
 
@@ -896,16 +882,14 @@ func loadOptionString(c *abi.Call, p uint32) *string {
 	if abi.Discriminant(uint32(c.U8(p)), 2) == 0 {
 		return nil
 	}
-	v := c.LoadString(c.U32(p+4), c.U32(p+8))
-	return &v
+	return abi.Box(c, c.LoadString(c.U32(p+4), c.U32(p+8)))
 }
 
 func loadOptionU8(c *abi.Call, p uint32) *uint8 {
 	if abi.Discriminant(uint32(c.U8(p)), 2) == 0 {
 		return nil
 	}
-	v := c.U8(p + 1)
-	return &v
+	return abi.Box(c, c.U8(p+1))
 }
 
 func loadOptionOptionU8(c *abi.Call, p uint32) abi.Option[*uint8] {
@@ -926,8 +910,7 @@ func loadOptionListU8(c *abi.Call, p uint32) *[]byte {
 	if abi.Discriminant(uint32(c.U8(p)), 2) == 0 {
 		return nil
 	}
-	v := c.LoadBytes(c.U32(p+4), c.U32(p+8))
-	return &v
+	return abi.Box(c, c.LoadBytes(c.U32(p+4), c.U32(p+8)))
 }
 
 func loadTupleOptionStringOptionOptionU8OptionShapeOptionListU8(c *abi.Call, p uint32) Tuple4[*string, abi.Option[*uint8], Shape, *[]byte] {
@@ -1099,7 +1082,7 @@ func lowerMapStringPoint(c *abi.Call, s []uint64, v map[string]Point) {
 func loadMapU32String(c *abi.Call, p uint32) map[uint32]string {
 	at, n := c.U32(p), c.U32(p+4)
 	c.Region(at, n, 12, 4)
-	v := map[uint32]string{}
+	v := abi.MakeMap[map[uint32]string](c, n)
 	for range n {
 		key := c.U32(at)
 		v[key] = c.LoadString(c.U32(at+4), c.U32(at+8))
@@ -1111,7 +1094,7 @@ func loadMapU32String(c *abi.Call, p uint32) map[uint32]string {
 func loadMapStringPoint(c *abi.Call, p uint32) map[string]Point {
 	at, n := c.U32(p), c.U32(p+4)
 	c.Region(at, n, 16, 4)
-	v := map[string]Point{}
+	v := abi.MakeMap[map[string]Point](c, n)
 	for range n {
 		key := c.LoadString(c.U32(at), c.U32(at+4))
 		v[key] = loadPoint(c, at+8)
@@ -1157,8 +1140,7 @@ func loadOptionOwnCount(c *abi.Call, p uint32) *Count {
 	if abi.Discriminant(uint32(c.U8(p)), 2) == 0 {
 		return nil
 	}
-	v := Count{c.LiftHandle(typeOwnCount, c.U32(p+4))}
-	return &v
+	return abi.Box(c, Count{c.LiftHandle(typeOwnCount, c.U32(p+4))})
 }
 
 func loadSnapshot(c *abi.Call, p uint32) Snapshot {
@@ -1246,7 +1228,7 @@ func setPair(s []uint64) func(ptr, n uint32) {
 // loadList lifts a list of n elements.
 func loadList[T any](c *abi.Call, p, n, size, align uint32, load func(*abi.Call, uint32) T) []T {
 	c.Region(p, n, size, align)
-	v := make([]T, n)
+	v := abi.Make[T](c, n)
 	for i := range v {
 		v[i] = load(c, p)
 		p += size

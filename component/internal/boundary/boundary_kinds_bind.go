@@ -110,7 +110,7 @@ func DefineKinds(r abi.Registry, h KindsHost) error {
 				}
 			}},
 			{Name: "write-words", Type: funcBoundaryKindsWriteWords, Call: func(c *abi.Call, s []uint64) {
-				a0 := loadList(c, uint32(s[0]), uint32(s[1]), 4, 4, loadU32)
+				a0 := abi.LoadInts[uint32](c, uint32(s[0]), uint32(s[1]))
 				err := h.WriteWords(c.Context(), a0)
 				if err != nil {
 					c.Fail(err)
@@ -144,7 +144,7 @@ func DefineKinds(r abi.Registry, h KindsHost) error {
 				}
 				p := uint32(s[1])
 				c.Check(p, 8, 4)
-				putPair(c, p)(storeList(c, v, 4, 4, storeU32))
+				putPair(c, p)(abi.StoreInts(c, v))
 			}},
 		},
 	})

@@ -3,8 +3,6 @@
 package boundary
 
 import (
-	"errors"
-
 	"github.com/ashlar-wasm/ashlar/component/abi"
 )
 
@@ -46,19 +44,11 @@ var typeListU32 = abi.List(abi.U32)
 
 var funcBoundaryKindsWriteWords = abi.Function([]abi.Field{abi.F("w", typeListU32)}, nil)
 
-func loadU32(c *abi.Call, p uint32) uint32 {
-	return c.U32(p)
-}
-
 var funcBoundaryKindsReadText = abi.Function([]abi.Field{abi.F("n", abi.U32)}, abi.String)
 
 var funcBoundaryKindsReadBytes = abi.Function([]abi.Field{abi.F("n", abi.U32)}, typeListU8)
 
 var funcBoundaryKindsReadWords = abi.Function([]abi.Field{abi.F("n", abi.U32)}, typeListU32)
-
-func storeU32(c *abi.Call, p uint32, v uint32) {
-	c.PutU32(p, v)
-}
 
 var funcGuestExportRunNumber = abi.Function([]abi.Field{abi.F("times", abi.U32), abi.F("len", abi.U32)}, nil)
 
@@ -102,32 +92,4 @@ func putPair(c *abi.Call, p uint32) func(ptr, n uint32) {
 // setPair returns a function that sets two core values to a pointer and a length.
 func setPair(s []uint64) func(ptr, n uint32) {
 	return func(ptr, n uint32) { s[0], s[1] = uint64(ptr), uint64(n) }
-}
-
-// loadList lifts a list of n elements.
-func loadList[T any](c *abi.Call, p, n, size, align uint32, load func(*abi.Call, uint32) T) []T {
-	c.Region(p, n, size, align)
-	v := make([]T, n)
-	for i := range v {
-		v[i] = load(c, p)
-		p += size
-	}
-	return v
-}
-
-// storeList lowers a list.
-func storeList[T any](c *abi.Call, v []T, size, align uint32, store func(*abi.Call, uint32, T)) (p, n uint32) {
-	p = allocList(c, len(v), size, align)
-	for i := range v {
-		store(c, p+uint32(i)*size, v[i])
-	}
-	return p, uint32(len(v))
-}
-
-// allocList allocates a list of n elements in the guest.
-func allocList(c *abi.Call, n int, size, align uint32) uint32 {
-	if uint64(n)*uint64(size) >= 1<<28 {
-		c.Fail(errors.New("list is too long for the guest"))
-	}
-	return c.Alloc(uint32(n)*size, align)
 }

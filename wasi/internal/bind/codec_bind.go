@@ -24,10 +24,6 @@ func loadBorrowPollable(c *abi.Call, p uint32) Pollable {
 	return c.Lend(resourcePollable, c.U32(p)).(Pollable)
 }
 
-func storeU32(c *abi.Call, p uint32, v uint32) {
-	c.PutU32(p, v)
-}
-
 var funcClocksMonotonicClockNow = abi.Function(nil, abi.U64)
 
 var funcClocksMonotonicClockResolution = abi.Function(nil, abi.U64)
@@ -483,7 +479,7 @@ func liftMethod(c *abi.Call, s []uint64) Method {
 	case 8:
 		return MethodPatch{}
 	default:
-		return MethodOther{c.LoadString(uint32(s[1]), uint32(s[2]))}
+		return abi.Held(c, MethodOther{c.LoadString(uint32(s[1]), uint32(s[2]))})
 	}
 }
 
@@ -495,8 +491,7 @@ func liftOptionString(c *abi.Call, s []uint64) *string {
 	if abi.Discriminant(uint32(s[0]), 2) == 0 {
 		return nil
 	}
-	v := c.LoadString(uint32(s[1]), uint32(s[2]))
-	return &v
+	return abi.Box(c, c.LoadString(uint32(s[1]), uint32(s[2])))
 }
 
 var funcHTTPTypesOutgoingRequestScheme = abi.Function([]abi.Field{abi.F("self", typeBorrowOutgoingRequest)}, typeOptionScheme)
@@ -510,7 +505,7 @@ func liftScheme(c *abi.Call, s []uint64) Scheme {
 	case 1:
 		return SchemeHTTPS{}
 	default:
-		return SchemeOther{c.LoadString(uint32(s[1]), uint32(s[2]))}
+		return abi.Held(c, SchemeOther{c.LoadString(uint32(s[1]), uint32(s[2]))})
 	}
 }
 
@@ -541,8 +536,7 @@ func liftOptionU64(c *abi.Call, s []uint64) *Duration {
 	if abi.Discriminant(uint32(s[0]), 2) == 0 {
 		return nil
 	}
-	v := s[1]
-	return &v
+	return abi.Box(c, s[1])
 }
 
 var funcHTTPTypesRequestOptionsFirstByteTimeout = abi.Function([]abi.Field{abi.F("self", typeBorrowRequestOptions)}, typeOptionU64)
@@ -571,8 +565,7 @@ func liftOptionU16(c *abi.Call, s []uint64) *uint16 {
 	if abi.Discriminant(uint32(s[0]), 2) == 0 {
 		return nil
 	}
-	v := uint16(s[1])
-	return &v
+	return abi.Box(c, uint16(s[1]))
 }
 
 func liftDNSErrorPayload(c *abi.Call, s []uint64) DNSErrorPayload {
@@ -586,8 +579,7 @@ func liftOptionU8(c *abi.Call, s []uint64) *uint8 {
 	if abi.Discriminant(uint32(s[0]), 2) == 0 {
 		return nil
 	}
-	v := uint8(s[1])
-	return &v
+	return abi.Box(c, uint8(s[1]))
 }
 
 func liftTLSAlertReceivedPayload(c *abi.Call, s []uint64) TLSAlertReceivedPayload {
@@ -601,8 +593,7 @@ func liftOptionU32(c *abi.Call, s []uint64) *uint32 {
 	if abi.Discriminant(uint32(s[0]), 2) == 0 {
 		return nil
 	}
-	v := uint32(s[1])
-	return &v
+	return abi.Box(c, uint32(s[1]))
 }
 
 func liftFieldSizePayload(c *abi.Call, s []uint64) FieldSizePayload {
@@ -616,8 +607,7 @@ func liftOptionFieldSizePayload(c *abi.Call, s []uint64) *FieldSizePayload {
 	if abi.Discriminant(uint32(s[0]), 2) == 0 {
 		return nil
 	}
-	v := liftFieldSizePayload(c, s[1:])
-	return &v
+	return abi.Box(c, liftFieldSizePayload(c, s[1:]))
 }
 
 func liftHTTPErrorCode(c *abi.Call, s []uint64) HTTPErrorCode {
@@ -625,7 +615,7 @@ func liftHTTPErrorCode(c *abi.Call, s []uint64) HTTPErrorCode {
 	case 0:
 		return HTTPErrorCodeDNSTimeout{}
 	case 1:
-		return HTTPErrorCodeDNSError{liftDNSErrorPayload(c, s[1:])}
+		return abi.Held(c, HTTPErrorCodeDNSError{liftDNSErrorPayload(c, s[1:])})
 	case 2:
 		return HTTPErrorCodeDestinationNotFound{}
 	case 3:
@@ -651,13 +641,13 @@ func liftHTTPErrorCode(c *abi.Call, s []uint64) HTTPErrorCode {
 	case 13:
 		return HTTPErrorCodeTLSCertificateError{}
 	case 14:
-		return HTTPErrorCodeTLSAlertReceived{liftTLSAlertReceivedPayload(c, s[1:])}
+		return abi.Held(c, HTTPErrorCodeTLSAlertReceived{liftTLSAlertReceivedPayload(c, s[1:])})
 	case 15:
 		return HTTPErrorCodeHTTPRequestDenied{}
 	case 16:
 		return HTTPErrorCodeHTTPRequestLengthRequired{}
 	case 17:
-		return HTTPErrorCodeHTTPRequestBodySize{liftOptionU64(c, s[1:])}
+		return abi.Held(c, HTTPErrorCodeHTTPRequestBodySize{liftOptionU64(c, s[1:])})
 	case 18:
 		return HTTPErrorCodeHTTPRequestMethodInvalid{}
 	case 19:
@@ -665,29 +655,29 @@ func liftHTTPErrorCode(c *abi.Call, s []uint64) HTTPErrorCode {
 	case 20:
 		return HTTPErrorCodeHTTPRequestURITooLong{}
 	case 21:
-		return HTTPErrorCodeHTTPRequestHeaderSectionSize{liftOptionU32(c, s[1:])}
+		return abi.Held(c, HTTPErrorCodeHTTPRequestHeaderSectionSize{liftOptionU32(c, s[1:])})
 	case 22:
-		return HTTPErrorCodeHTTPRequestHeaderSize{liftOptionFieldSizePayload(c, s[1:])}
+		return abi.Held(c, HTTPErrorCodeHTTPRequestHeaderSize{liftOptionFieldSizePayload(c, s[1:])})
 	case 23:
-		return HTTPErrorCodeHTTPRequestTrailerSectionSize{liftOptionU32(c, s[1:])}
+		return abi.Held(c, HTTPErrorCodeHTTPRequestTrailerSectionSize{liftOptionU32(c, s[1:])})
 	case 24:
-		return HTTPErrorCodeHTTPRequestTrailerSize{liftFieldSizePayload(c, s[1:])}
+		return abi.Held(c, HTTPErrorCodeHTTPRequestTrailerSize{liftFieldSizePayload(c, s[1:])})
 	case 25:
 		return HTTPErrorCodeHTTPResponseIncomplete{}
 	case 26:
-		return HTTPErrorCodeHTTPResponseHeaderSectionSize{liftOptionU32(c, s[1:])}
+		return abi.Held(c, HTTPErrorCodeHTTPResponseHeaderSectionSize{liftOptionU32(c, s[1:])})
 	case 27:
-		return HTTPErrorCodeHTTPResponseHeaderSize{liftFieldSizePayload(c, s[1:])}
+		return abi.Held(c, HTTPErrorCodeHTTPResponseHeaderSize{liftFieldSizePayload(c, s[1:])})
 	case 28:
-		return HTTPErrorCodeHTTPResponseBodySize{liftOptionU64(c, s[1:])}
+		return abi.Held(c, HTTPErrorCodeHTTPResponseBodySize{liftOptionU64(c, s[1:])})
 	case 29:
-		return HTTPErrorCodeHTTPResponseTrailerSectionSize{liftOptionU32(c, s[1:])}
+		return abi.Held(c, HTTPErrorCodeHTTPResponseTrailerSectionSize{liftOptionU32(c, s[1:])})
 	case 30:
-		return HTTPErrorCodeHTTPResponseTrailerSize{liftFieldSizePayload(c, s[1:])}
+		return abi.Held(c, HTTPErrorCodeHTTPResponseTrailerSize{liftFieldSizePayload(c, s[1:])})
 	case 31:
-		return HTTPErrorCodeHTTPResponseTransferCoding{liftOptionString(c, s[1:])}
+		return abi.Held(c, HTTPErrorCodeHTTPResponseTransferCoding{liftOptionString(c, s[1:])})
 	case 32:
-		return HTTPErrorCodeHTTPResponseContentCoding{liftOptionString(c, s[1:])}
+		return abi.Held(c, HTTPErrorCodeHTTPResponseContentCoding{liftOptionString(c, s[1:])})
 	case 33:
 		return HTTPErrorCodeHTTPResponseTimeout{}
 	case 34:
@@ -699,7 +689,7 @@ func liftHTTPErrorCode(c *abi.Call, s []uint64) HTTPErrorCode {
 	case 37:
 		return HTTPErrorCodeConfigurationError{}
 	default:
-		return HTTPErrorCodeInternalError{liftOptionString(c, s[1:])}
+		return abi.Held(c, HTTPErrorCodeInternalError{liftOptionString(c, s[1:])})
 	}
 }
 
@@ -1036,7 +1026,7 @@ func liftNewTimestamp(c *abi.Call, s []uint64) NewTimestamp {
 	case 1:
 		return NewTimestampNow{}
 	default:
-		return NewTimestampTimestamp{liftDatetime(c, s[1:])}
+		return abi.Held(c, NewTimestampTimestamp{liftDatetime(c, s[1:])})
 	}
 }
 
@@ -1276,9 +1266,9 @@ func liftIPv6SocketAddress(c *abi.Call, s []uint64) IPv6SocketAddress {
 func liftIPSocketAddress(c *abi.Call, s []uint64) IPSocketAddress {
 	switch abi.Discriminant(uint32(s[0]), 2) {
 	case 0:
-		return IPSocketAddressIPv4{liftIPv4SocketAddress(c, s[1:])}
+		return abi.Held(c, IPSocketAddressIPv4{liftIPv4SocketAddress(c, s[1:])})
 	default:
-		return IPSocketAddressIPv6{liftIPv6SocketAddress(c, s[1:])}
+		return abi.Held(c, IPSocketAddressIPv6{liftIPv6SocketAddress(c, s[1:])})
 	}
 }
 
@@ -1451,9 +1441,9 @@ func loadIPv6SocketAddress(c *abi.Call, p uint32) IPv6SocketAddress {
 func loadIPSocketAddress(c *abi.Call, p uint32) IPSocketAddress {
 	switch abi.Discriminant(uint32(c.U8(p)), 2) {
 	case 0:
-		return IPSocketAddressIPv4{loadIPv4SocketAddress(c, p+4)}
+		return abi.Held(c, IPSocketAddressIPv4{loadIPv4SocketAddress(c, p+4)})
 	default:
-		return IPSocketAddressIPv6{loadIPv6SocketAddress(c, p+4)}
+		return abi.Held(c, IPSocketAddressIPv6{loadIPv6SocketAddress(c, p+4)})
 	}
 }
 
@@ -1683,7 +1673,7 @@ func putPair(c *abi.Call, p uint32) func(ptr, n uint32) {
 // loadList lifts a list of n elements.
 func loadList[T any](c *abi.Call, p, n, size, align uint32, load func(*abi.Call, uint32) T) []T {
 	c.Region(p, n, size, align)
-	v := make([]T, n)
+	v := abi.Make[T](c, n)
 	for i := range v {
 		v[i] = load(c, p)
 		p += size

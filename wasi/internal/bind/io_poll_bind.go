@@ -69,7 +69,7 @@ func DefinePoll(r abi.Registry, h PollHost) error {
 				}
 				p := uint32(s[2])
 				c.Check(p, 8, 4)
-				putPair(c, p)(storeList(c, v, 4, 4, storeU32))
+				putPair(c, p)(abi.StoreInts(c, v))
 			}},
 		},
 	})
