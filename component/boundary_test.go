@@ -2,6 +2,7 @@ package component_test
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"strings"
 	"testing"
@@ -182,5 +183,59 @@ func BenchmarkExported(b *testing.B) {
 			t, u := timesOf(b, c.call, c.base)
 			b.ReportMetric(float64(t)/float64(u), "x-copy")
 		})
+	}
+}
+
+// What a guest passes is bounded by what it takes of the host, in both
+// directions; what it passes to another component is not.
+func TestHostBytes(t *testing.T) {
+	const limit = 1 << 20
+	opts := component.Options{Limits: component.Limits{HostBytes: limit}}
+	fresh := func() *component.Instance {
+		return instantiate(t, opts, guests.Boundary().Bytes(), func(l *component.Linker) {
+			if err := offer(newKindsHost(2 * limit))(l); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	run := func(i *component.Instance, name string, n uint32) error {
+		f, ok := i.Func("", "run-"+name)
+		if !ok {
+			t.Fatal("no function run-" + name)
+		}
+		_, err := f.Call(t.Context(), []component.Val{component.U32Val(3), component.U32Val(n)})
+		return err
+	}
+	for _, c := range []struct {
+		name string
+		n    uint32
+		over bool
+	}{
+		{"write-bytes", limit, false}, {"write-bytes", limit + 1, true},
+		{"write-words", limit / 4, false}, {"write-words", limit/4 + 1, true},
+		{"write-text", limit, false}, {"write-text", limit + 1, true},
+		{"read-bytes", 2 * limit, false}, // which is the guest's memory
+	} {
+		i := fresh()
+		err := run(i, c.name, c.n)
+		var exceeded *component.LimitError
+		if errors.As(err, &exceeded) != c.over || c.over && (exceeded.Resource != component.LimitedHost || exceeded.Limit != limit) || !c.over && err != nil {
+			t.Errorf("%s of %d: %v", c.name, c.n, err)
+		}
+		pair := instantiate(t, opts, guests.BoundaryPair(), nil)
+		if err := run(pair, c.name, c.n); err != nil {
+			t.Errorf("%s of %d between components: %v", c.name, c.n, err)
+		}
+	}
+	x, err := boundary.LookupGuest(fresh())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := x.ReadBytes(t.Context(), limit); err != nil || len(b) != limit {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
+	var exceeded *component.LimitError
+	if _, err := x.ReadBytes(t.Context(), limit+1); !errors.As(err, &exceeded) {
+		t.Errorf("result: %v", err)
 	}
 }

@@ -243,6 +243,7 @@ func (i *Instance) canonContext(cx *canon.Context, instance int, o *options, sco
 	st := &i.comps[instance]
 	cx.Encoding, cx.Handles, cx.Resources = o.encoding, &st.handles, i.resources
 	cx.Scope, cx.Owner = scope, st
+	cx.HostBytes = i.prepared.limits.HostBytes
 	if o.memory >= 0 {
 		cx.Memory = i.memory(o.memory)
 	}

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ashlar-wasm/ashlar/internal/canon"
 	"github.com/ashlar-wasm/ashlar/internal/engine"
 )
 
@@ -26,6 +27,12 @@ type Limits struct {
 	// Instances bounds the core instances that an instance consists of; the
 	// default is 1,000.
 	Instances int
+	// HostBytes bounds the memory of the host, in bytes, that the values take which
+	// a guest passes to the host in one call of a function, or returns from one;
+	// the default is 128 MiB. What host functions make of the values is theirs to
+	// bound. Between components values are copied from guest to guest, at most 1 GiB
+	// in a call.
+	HostBytes uint64
 	// StackBytes bounds the memory of the host that the call stacks of guests take
 	// in a call; the default is 64 MiB. Stacks are doubled when they are full, and
 	// looked at from time to time only; for both, frames themselves may take a
@@ -63,6 +70,9 @@ func (l Limits) withDefaults() Limits {
 	if l.Instances == 0 {
 		l.Instances = 1000
 	}
+	if l.HostBytes == 0 {
+		l.HostBytes = canon.DefaultHostBytes
+	}
 	if l.StackBytes == 0 {
 		l.StackBytes = 64 << 20
 	}
@@ -83,13 +93,28 @@ type Limited = engine.Resource
 
 // What Limits bound.
 const (
-	LimitedMemory    = engine.ResourceMemory    // in bytes
-	LimitedStack     = engine.ResourceStack     // in bytes
-	LimitedCPU       = engine.ResourceCPU       // in nanoseconds
-	LimitedTime      = engine.ResourceTime      // in nanoseconds
-	LimitedFuel      = engine.ResourceFuel      // in units of work
-	LimitedInstances = engine.ResourceInstances // core instances
+	LimitedMemory    = engine.ResourceMemory      // in bytes
+	LimitedStack     = engine.ResourceStack       // in bytes
+	LimitedCPU       = engine.ResourceCPU         // in nanoseconds
+	LimitedTime      = engine.ResourceTime        // in nanoseconds
+	LimitedFuel      = engine.ResourceFuel        // in units of work
+	LimitedInstances = engine.ResourceInstances   // core instances
+	LimitedHost      = Limited(canon.HostMemory)  // in bytes
+	LimitedPassed    = Limited(canon.PassedBytes) // in bytes
 )
+
+// limitOf returns the limit that an error is about, nil if it is about none.
+func limitOf(err error) *LimitError {
+	var limit *LimitError
+	if errors.As(err, &limit) {
+		return limit
+	}
+	var values *canon.LimitError
+	if errors.As(err, &values) {
+		return &LimitError{Resource: Limited(values.Resource), Limit: values.Limit, Requested: values.Requested}
+	}
+	return nil
+}
 
 // Usage is what calls into instances used, until now.
 type Usage struct {
@@ -162,8 +187,7 @@ func (i *Instance) metered(ctx context.Context, f func() error) error {
 	i.cpu += i.meter.CPU()
 	p.usage.calls.Add(1)
 	p.usage.cpu.Add(int64(i.meter.CPU()))
-	var limit *LimitError
-	if errors.As(err, &limit) {
+	if limit := limitOf(err); limit != nil {
 		p.usage.reached(limit.Resource)
 	} else if !refused && i.mems.Exceeded() != nil {
 		p.usage.reached(LimitedMemory)
