@@ -93,9 +93,18 @@ func (w *meter) makeHelper(k helperKey) helper {
 		return helper{"table.copy", i3, w.pieces(k, tablePiece, tableShift, true, int(opTableSize))}
 	case opTableGrow:
 		elem := w.space.Tables[k.x].Elem
-		b := append([]byte{0}, w.charging(1, tableShift)...)
-		b = appendOp(appendOp(b, opLocalGet, 0), opLocalGet, 1)
-		b = append(k.append(b), byte(opEnd))
+		const init, n, result = 0, 1, 2
+		b := []byte{1, 1, byte(I32)}
+		b = k.append(appendOp(appendOp(b, opLocalGet, init), opLocalGet, n))
+		b = appendOp(b, opLocalSet, result)
+		// Charged only if it has grown: a larger length would make the counter
+		// overflow.
+		b = appendOp(b, opGlobalGet, w.counter)
+		b = appendI32(appendOp(b, opLocalGet, n), 0)
+		b = appendI32(appendOp(b, opLocalGet, result), -1)
+		b = append(b, byte(opI32Ne), byte(opSelect), byte(opI32Sub))
+		b = w.appendCheck(appendOp(b, opGlobalSet, w.counter), 16)
+		b = append(appendOp(b, opLocalGet, result), byte(opEnd))
 		return helper{"table.grow", FuncType{Params: []ValType{elem, I32}, Results: []ValType{I32}}, b}
 	case opWait32:
 		return helper{"memory.atomic.wait32", FuncType{Params: []ValType{I32, I32, I64}, Results: []ValType{I32}}, w.waiting(k)}
