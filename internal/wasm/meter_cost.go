@@ -41,6 +41,8 @@ type costs struct {
 	pend []int
 	// maxBefore is the most work on the way to a first check.
 	maxBefore int
+	// atCall is the most work not charged at a call that may be recursive.
+	atCall int
 }
 
 func (c *costs) total() int {
@@ -223,6 +225,11 @@ func (w *meter) cost(f *meterFunc) {
 		c.maxBefore = max(c.maxBefore, c.exit.unchecked)
 	}
 	f.before, f.after, f.always = c.maxBefore, c.exit.unchecked, c.exit.always
+	if f.cyclic {
+		// The entry charges also for what its calls leave for later: that may be as
+		// many calls away as the stack has room for.
+		c.exit.uncharged = max(c.exit.uncharged, c.atCall)
+	}
 	switch all := c.exit.uncharged + f.frame; {
 	case lead:
 		f.loops[0].charge = max(f.loops[0].charge, all)
@@ -275,6 +282,7 @@ func (c *costs) call(pos int, index uint32) {
 		if p.unchecked > MaxUnchecked-maxTail {
 			c.charge(pos, 0, true)
 		}
+		c.atCall = max(c.atCall, c.total()+p.uncharged)
 		c.checked()
 		p.unchecked = MaxUnchecked - maxTail
 	default:
