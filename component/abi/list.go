@@ -47,14 +47,15 @@ var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 // LoadInts lifts a list of integers.
 func LoadInts[T Integer](c *Call, p, n uint32) []T {
 	size := uint32(unsafe.Sizeof(*new(T)))
-	region := c.Region(p, n, size, size)
-	v := Make[T](c, n)
+	b := c.cx.Region(p, n, size, size)
 	if n == 0 {
-		return v
+		return []T{}
 	}
-	canon.Move(bytesOf(v), region)
-	swap(bytesOf(v), int(size))
-	return v
+	c.cx.Charge(uint64(len(b)))
+	// The allocator aligns memory by its size.
+	b = canon.Clone(b)
+	swap(b, int(size))
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), n)
 }
 
 // StoreInts lowers a list of integers.
