@@ -140,8 +140,8 @@ func (i *Instance) entering(callee, caller int, yield func(st *instanceState)) {
 	}
 }
 
-// activation is what one call of a lifted function needs, in one piece of memory
-// since every call does.
+// activation is what one call of a lifted function needs. Nobody may keep it when
+// the call returned.
 type activation struct {
 	task    task
 	context canon.Context // the callee's
@@ -153,8 +153,9 @@ type activation struct {
 func (i *Instance) lifted(fn *funcDef, caller int, lower func(cx *canon.Context, stack []uint64),
 	resolve func(cx *canon.Context, flat canon.Flat, ft *canon.FuncType, vals []uint64)) {
 	i.enter(fn.instance, caller)
-	a := &activation{task: task{fn: fn, fused: caller >= 0, resolve: resolve}}
+	a := i.activations.take()
 	t, cx := &a.task, &a.context
+	t.fn, t.fused, t.resolve = fn, caller >= 0, resolve
 	before, current := i.task, i.current
 	i.task, i.current = t, fn.instance
 	st := &i.comps[fn.instance]
@@ -180,6 +181,27 @@ func (i *Instance) lifted(fn *funcDef, caller int, lower func(cx *canon.Context,
 	}
 	i.task, i.current = before, current
 	i.leave(fn.instance, caller)
+	i.activations.put(a)
+}
+
+// spares keeps what a call needed for the next one, so that calls need not
+// allocate. What unwinds a call leaves the instance unusable, so nothing is lost.
+type spares[T any] []*T
+
+// take returns a T that is zero.
+func (s *spares[T]) take() *T {
+	n := len(*s)
+	if n == 0 {
+		return new(T)
+	}
+	v := (*s)[n-1]
+	*s = (*s)[:n-1]
+	return v
+}
+
+func (s *spares[T]) put(v *T) {
+	*v = *new(T)
+	*s = append(*s, v)
 }
 
 // resolveWith delivers the result of a task (Task.return_).
@@ -281,14 +303,14 @@ type export struct {
 func (e *export) Invoke(ctx context.Context, lower, lift func(c *abi.Call, stack []uint64)) error {
 	i := e.f.instance
 	return i.run(ctx, func() {
+		var c abi.Call
 		i.lifted(e.f.def, -1,
 			func(cx *canon.Context, stack []uint64) {
 				cx.Bind = e.bind
-				c := abi.NewCall(i.cc, cx)
+				c = abi.NewCall(i.cc, cx)
 				lower(&c, stack)
 			},
-			func(cx *canon.Context, _ canon.Flat, _ *canon.FuncType, vals []uint64) {
-				c := abi.NewCall(i.cc, cx)
+			func(_ *canon.Context, _ canon.Flat, _ *canon.FuncType, vals []uint64) {
 				lift(&c, vals)
 			})
 	})

@@ -14,23 +14,25 @@ import (
 // tables of its own. One call at a time may be under way in it; a second one
 // is refused. Close it when done.
 type Instance struct {
-	prepared  *Prepared
-	mems      *engine.Memories
-	core      []*engine.Instance // by step
-	comps     []instanceState
-	resources []*canon.ResourceType
-	funcs     []*engine.Func                                     // by plan.funcs, looked up when first called
-	reallocs  []func(old, oldSize, align, newSize uint32) uint32 // by plan.funcs, made when first used
-	memories  []canon.Memory                                     // by plan.memories, likewise
-	cc        *callContext                                       // of the call under way
-	task      *task                                              // running now
-	current   int                                                // component instance running now
-	depth     int                                                // calls of core functions under way
-	busy      atomic.Bool
-	poisoned  error
-	meter     engine.Meter
-	cpu       time.Duration
-	fuel      uint64
+	prepared    *Prepared
+	mems        *engine.Memories
+	core        []*engine.Instance // by step
+	comps       []instanceState
+	resources   []*canon.ResourceType
+	funcs       []*engine.Func                                     // by plan.funcs, looked up when first called
+	reallocs    []func(old, oldSize, align, newSize uint32) uint32 // by plan.funcs, made when first used
+	callers     spares[caller]                                     // see spares
+	activations spares[activation]
+	memories    []canon.Memory // by plan.memories, likewise
+	cc          *callContext   // of the call under way
+	task        *task          // running now
+	current     int            // component instance running now
+	depth       int            // calls of core functions under way
+	busy        atomic.Bool
+	poisoned    error
+	meter       engine.Meter
+	cpu         time.Duration
+	fuel        uint64
 }
 
 // instanceState is the state of one component instance of the plan.

@@ -155,6 +155,7 @@ func (p *Prepared) lower(t *trampoline) func(i *Instance, stack []uint64) {
 				i.fused(t, s, stack)
 			}
 			s.scope.Return()
+			i.callers.put(s)
 			if t.opts.async {
 				stack[0] = subtaskReturned
 			}
@@ -180,14 +181,15 @@ func (p *Prepared) lower(t *trampoline) func(i *Instance, stack []uint64) {
 			i.lowerResult(t, cx, stack, result)
 		}
 		s.scope.Return()
+		i.callers.put(s)
 		if t.opts.async {
 			stack[0] = subtaskReturned
 		}
 	}
 }
 
-// caller is the caller's side of a call through canon lower, in one piece of
-// memory since every call of the host needs it.
+// caller is the caller's side of a call through canon lower. Nobody may keep it
+// when the call returned.
 type caller struct {
 	context canon.Context
 	scope   canon.Scope
@@ -196,7 +198,7 @@ type caller struct {
 }
 
 func (i *Instance) caller(t *trampoline) *caller {
-	s := &caller{}
+	s := i.callers.take()
 	i.canonContext(&s.context, t.instance, &t.opts, &s.scope)
 	return s
 }
