@@ -162,15 +162,7 @@ func (i *Instance) metered(ctx context.Context, f func() error) error {
 	i.cc = &callContext{Context: ctx, instance: i}
 	refused := i.mems.Exceeded() != nil
 	i.meter.Reset(p.component.engine.core, bounds)
-	err := i.meter.Start(ctx)
-	if err == nil {
-		err = guard(func() {
-			if e := f(); e != nil {
-				panic(e)
-			}
-		})
-	}
-	i.meter.Stop()
+	err := i.started(ctx, f)
 	i.fuel = i.meter.Fuel()
 	if p.limits.Fuel > 0 {
 		for _, c := range i.core {
@@ -193,6 +185,19 @@ func (i *Instance) metered(ctx context.Context, f func() error) error {
 		p.usage.reached(LimitedMemory)
 	}
 	return err
+}
+
+// started runs f while the meter's clock runs.
+func (i *Instance) started(ctx context.Context, f func() error) error {
+	if err := i.meter.Start(ctx); err != nil {
+		return err
+	}
+	defer i.meter.Stop()
+	return guard(func() {
+		if err := f(); err != nil {
+			panic(err)
+		}
+	})
 }
 
 // CPU returns the time that guests computed in the instance until the last call
