@@ -83,7 +83,7 @@ func (g *generator) loadList(l *wit.List, export bool, ptr, n string) string {
 		return fmt.Sprintf("abi.LoadInts[%s](c, %s, %s)", t, ptr, n)
 	}
 	layout := g.layout(l.Elem)
-	return fmt.Sprintf("loadList(c, %s, %s, %d, %d, %s)", ptr, n, layout.Size, layout.Align, g.function("load", l.Elem, export))
+	return fmt.Sprintf("abi.LoadList(c, %s, %s, %d, %d, %s)", ptr, n, layout.Size, layout.Align, g.function("load", l.Elem, export))
 }
 
 // integer returns the Go type of a type whose lists are passed as a whole, or "".
@@ -173,7 +173,7 @@ func (g *generator) storeList(l *wit.List, export bool, v string) string {
 		return fmt.Sprintf("abi.StoreInts(c, %s)", v)
 	}
 	layout := g.layout(l.Elem)
-	return fmt.Sprintf("storeList(c, %s, %d, %d, %s)", v, layout.Size, layout.Align, g.function("store", l.Elem, export))
+	return fmt.Sprintf("abi.StoreList(c, %s, %d, %d, %s)", v, layout.Size, layout.Align, g.function("store", l.Elem, export))
 }
 
 // lift returns an expression for the value in the core values s[i:].
@@ -325,43 +325,6 @@ func putPair(c *abi.Call, p uint32) func(ptr, n uint32) {
 		g.codec.printf(`// setPair returns a function that sets two core values to a pointer and a length.
 func setPair(s []uint64) func(ptr, n uint32) {
 	return func(ptr, n uint32) { s[0], s[1] = uint64(ptr), uint64(n) }
-}
-
-`)
-	}
-	if used("loadList") {
-		g.codec.printf(`// loadList lifts a list of n elements.
-func loadList[T any](c *abi.Call, p, n, size, align uint32, load func(*abi.Call, uint32) T) []T {
-	c.Region(p, n, size, align)
-	v := abi.Make[T](c, n)
-	for i := range v {
-		v[i] = load(c, p)
-		p += size
-	}
-	return v
-}
-
-`)
-	}
-	if used("storeList") {
-		g.codec.printf(`// storeList lowers a list.
-func storeList[T any](c *abi.Call, v []T, size, align uint32, store func(*abi.Call, uint32, T)) (p, n uint32) {
-	p = allocList(c, len(v), size, align)
-	for i := range v {
-		store(c, p+uint32(i)*size, v[i])
-	}
-	return p, uint32(len(v))
-}
-
-`)
-	}
-	if used("storeList") || used("allocList") {
-		g.codec.printf(`// allocList allocates a list of n elements in the guest.
-func allocList(c *abi.Call, n int, size, align uint32) uint32 {
-	if uint64(n)*uint64(size) >= 1<<28 {
-		c.Fail(errors.New("list is too long for the guest"))
-	}
-	return c.Alloc(uint32(n)*size, align)
 }
 
 `)

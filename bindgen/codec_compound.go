@@ -261,7 +261,7 @@ func (m mover) mapKind(p printf, k *wit.Map, l *canon.Type, goType string) {
 		p("v[key] = %s\nat += %d\n}\nreturn v\n", m.load(k.Value, m.export, plus("at", value)), entry.Size)
 		return
 	}
-	p("start := allocList(c, len(v), %d, %d)\nat := start\nfor key, value := range v {\n", entry.Size, entry.Align)
+	p("start := c.AllocList(len(v), %d, %d)\nat := start\nfor key, value := range v {\n", entry.Size, entry.Align)
 	p("%s%sat += %d\n}\n", m.store(k.Key, m.export, "at", "key"), m.store(k.Value, m.export, plus("at", value), "value"), entry.Size)
 	if m.way == "store" {
 		p("c.PutU32(p, start)\nc.PutU32(p+4, uint32(len(v)))\n")

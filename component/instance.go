@@ -15,6 +15,7 @@ import (
 // is refused. Close it when done.
 type Instance struct {
 	prepared    *Prepared
+	poll        func() // see canon.Context
 	mems        *engine.Memories
 	core        []*engine.Instance // by step
 	comps       []instanceState
@@ -94,6 +95,11 @@ func (p *Prepared) Instantiate(ctx context.Context) (*Instance, error) {
 		funcs:     make([]*engine.Func, len(c.plan.funcs)),
 		reallocs:  make([]func(old, oldSize, align, size uint32) uint32, len(c.plan.funcs)),
 		memories:  make([]canon.Memory, len(c.plan.memories)),
+	}
+	i.poll = func() {
+		if err := i.meter.Check(i.cc); err != nil {
+			panic(err)
+		}
 	}
 	for n := range i.comps {
 		i.comps[n].mayLeave, i.comps[n].mayEnter = true, true
@@ -245,7 +251,7 @@ func (i *Instance) canonContext(cx *canon.Context, instance int, o *options, sco
 	st := &i.comps[instance]
 	cx.Encoding, cx.Handles, cx.Resources = o.encoding, &st.handles, i.resources
 	cx.Scope, cx.Owner = scope, st
-	cx.HostBytes = i.prepared.limits.HostBytes
+	cx.HostBytes, cx.Poll = i.prepared.limits.HostBytes, i.poll
 	if o.memory >= 0 {
 		cx.Memory = i.memory(o.memory)
 	}

@@ -141,20 +141,20 @@ func (c *Call) StoreString(s string) (p, n uint32) {
 func (c *Call) LoadBytes(p, n uint32) []byte {
 	b := c.cx.Region(p, n, 1, 1)
 	c.cx.Charge(uint64(n))
-	return canon.Clone(b)
+	return c.cx.Clone(b)
 }
 
 // StoreBytes lowers a list of u8.
 func (c *Call) StoreBytes(b []byte) (p, n uint32) {
-	p = c.allocList(len(b), 1)
-	canon.Move(c.mem[p:][:len(b)], b)
+	p = c.AllocList(len(b), 1, 1)
+	c.cx.Move(c.mem[p:][:len(b)], b)
 	return p, uint32(len(b))
 }
 
-// allocList allocates a list of n elements that are as large as aligned.
-func (c *Call) allocList(n, size int) uint32 {
+// AllocList allocates a list of n elements in the guest.
+func (c *Call) AllocList(n int, size, align uint32) uint32 {
 	if uint64(n)*uint64(size) >= 1<<28 {
 		c.Fail(errors.New("list is too long for the guest"))
 	}
-	return c.Alloc(uint32(n*size), uint32(size))
+	return c.Alloc(uint32(n)*size, align)
 }

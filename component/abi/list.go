@@ -3,8 +3,6 @@ package abi
 import (
 	"encoding/binary"
 	"unsafe"
-
-	"github.com/ashlar-wasm/ashlar/internal/canon"
 )
 
 // Make returns a slice of n elements, which counts as memory of the host that the
@@ -36,6 +34,28 @@ func Held[T any](c *Call, v T) T {
 	return v
 }
 
+// LoadList lifts a list of n elements of the size and alignment, each by load.
+func LoadList[T any](c *Call, p, n, size, align uint32, load func(c *Call, p uint32) T) []T {
+	c.Region(p, n, size, align)
+	v := Make[T](c, n)
+	for i := range v {
+		v[i] = load(c, p)
+		p += size
+		c.cx.Work(uint64(size))
+	}
+	return v
+}
+
+// StoreList lowers a list of elements of the size and alignment, each by store.
+func StoreList[T any](c *Call, v []T, size, align uint32, store func(c *Call, p uint32, v T)) (p, n uint32) {
+	p = c.AllocList(len(v), size, align)
+	for i := range v {
+		store(c, p+uint32(i)*size, v[i])
+		c.cx.Work(uint64(size))
+	}
+	return p, uint32(len(v))
+}
+
 // Integer is an integer of a list that is passed as a whole.
 type Integer interface {
 	int8 | uint16 | int16 | uint32 | int32 | uint64 | int64
@@ -53,7 +73,7 @@ func LoadInts[T Integer](c *Call, p, n uint32) []T {
 	}
 	c.cx.Charge(uint64(len(b)))
 	// The allocator aligns memory by its size.
-	b = canon.Clone(b)
+	b = c.cx.Clone(b)
 	swap(b, int(size))
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), n)
 }
@@ -61,10 +81,10 @@ func LoadInts[T Integer](c *Call, p, n uint32) []T {
 // StoreInts lowers a list of integers.
 func StoreInts[T Integer](c *Call, v []T) (p, n uint32) {
 	size := int(unsafe.Sizeof(*new(T)))
-	p = c.allocList(len(v), size)
+	p = c.AllocList(len(v), uint32(size), uint32(size))
 	if len(v) > 0 {
 		dst := c.mem[p:][:len(v)*size]
-		canon.Move(dst, bytesOf(v))
+		c.cx.Move(dst, bytesOf(v))
 		swap(dst, size)
 	}
 	return p, uint32(len(v))

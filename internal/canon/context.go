@@ -36,8 +36,12 @@ type Context struct {
 	// this side of the call takes; 0 means DefaultHostBytes. Beyond it, lifting
 	// panics with a *LimitError.
 	HostBytes uint64
+	// Poll is called now and then while much is lifted or lowered, so that it takes
+	// no longer than it may: it panics where the call must end. It may be nil.
+	Poll func()
 
 	lifted uint64 // bytes, as Charge counts them
+	worked uint64 // bytes since Poll was called
 }
 
 // Resource returns the runtime type of a resource.
@@ -131,31 +135,39 @@ func (cx *Context) Pointer(p uint32, t *Type) {
 	}
 }
 
-// moveChunk is how much is copied at a time: copying can't be preempted, and
-// whoever waits for that must not wait for long.
-const moveChunk = 1 << 20
+// pollBytes is how many bytes are handled between two calls of Poll. Copying them
+// can't be preempted, which others wait for.
+const pollBytes = 1 << 18
 
-// Move copies src to dst, which is as long.
-func Move(dst, src []byte) {
-	for len(src) > moveChunk {
-		moveSome(dst[:moveChunk], src[:moveChunk])
-		dst, src = dst[moveChunk:], src[moveChunk:]
+// Work counts bytes that were handled, so that Poll is called in time.
+func (cx *Context) Work(n uint64) {
+	if cx.worked += n; cx.worked >= pollBytes {
+		cx.worked = 0
+		if cx.Poll != nil {
+			cx.Poll()
+		}
 	}
-	copy(dst, src)
 }
 
-// moveSome is a function so that it can be preempted where it begins.
-//
-//go:noinline
-func moveSome(dst, src []byte) { copy(dst, src) }
+// Move copies src to dst, which is as long.
+func (cx *Context) Move(dst, src []byte) {
+	for len(src) > pollBytes {
+		copy(dst[:pollBytes], src)
+		dst, src = dst[pollBytes:], src[pollBytes:]
+		cx.Work(pollBytes)
+	}
+	copy(dst, src)
+	cx.Work(uint64(len(src)))
+}
 
 // Clone returns a copy of b, nil where that is empty.
-func Clone(b []byte) []byte {
-	if len(b) <= moveChunk {
+func (cx *Context) Clone(b []byte) []byte {
+	if len(b) <= pollBytes {
+		cx.Work(uint64(len(b)))
 		return append([]byte(nil), b...)
 	}
 	c := make([]byte, len(b))
-	Move(c, b)
+	cx.Move(c, b)
 	return c
 }
 

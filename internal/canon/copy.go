@@ -218,7 +218,7 @@ func (v *Values) check(pl *plan, p uint32) {
 		at := p + o.off
 		switch o.code {
 		case opChar:
-			checkChars(v.src[at:][:o.n])
+			v.checkChars(v.src[at:][:o.n])
 		case opCase, opVariant:
 			n := Discriminant(loadUint(v.src, at, o.typ.DiscSize), len(o.typ.Cases))
 			if o.code == opVariant && o.cases[n] != nil {
@@ -253,18 +253,24 @@ func (v *Values) checkElems(elem *plan, p, n uint32) {
 	switch {
 	case len(elem.lift) == 0:
 	case run(elem.lift, elem.size) != 0: // opChar
-		checkChars(v.src[p:][:n*elem.size])
+		v.checkChars(v.src[p:][:n*elem.size])
 	default:
 		for range n {
 			v.check(elem, p)
 			p += elem.size
+			v.from.Work(uint64(elem.size))
 		}
 	}
 }
 
-func checkChars(b []byte) {
-	for ; len(b) >= 4; b = b[4:] {
-		Rune(binary.LittleEndian.Uint32(b))
+func (v *Values) checkChars(b []byte) {
+	for len(b) > 0 {
+		n := min(len(b), pollBytes)
+		for i := 0; i < n; i += 4 {
+			Rune(binary.LittleEndian.Uint32(b[i:]))
+		}
+		b = b[n:]
+		v.from.Work(uint64(n))
 	}
 }
 
@@ -301,7 +307,7 @@ func (v *Values) lower(pl *plan, p, q uint32) {
 		from, to := p+o.off, q+o.off
 		switch o.code {
 		case opMove, opBool, opF32, opF64:
-			moveRun(o.code, v.dst[to:][:o.n], v.src[from:][:o.n])
+			v.moveRun(o.code, v.dst[to:][:o.n], v.src[from:][:o.n])
 		case opMask:
 			storeUint(v.dst, to, o.n, loadUint(v.src, from, o.n)&o.mask)
 		case opVariant:
@@ -346,21 +352,33 @@ func (v *Values) lowerList(o *op, p, n uint32) (q uint32) {
 func (v *Values) lowerElems(elem *plan, p, q, n uint32) {
 	if c := run(elem.lower, elem.size); c != 0 {
 		size := n * elem.size
-		moveRun(c, v.dst[q:][:size], v.src[p:][:size])
+		v.moveRun(c, v.dst[q:][:size], v.src[p:][:size])
 		return
 	}
 	for range n {
 		v.lower(elem, p, q)
 		p += elem.size
 		q += elem.size
+		v.to.Work(uint64(elem.size))
 	}
 }
 
 // moveRun copies values of one kind that lie side by side.
-func moveRun(code opcode, dst, src []byte) {
+func (v *Values) moveRun(code opcode, dst, src []byte) {
+	if code == opMove {
+		v.to.Move(dst, src)
+		return
+	}
+	for len(src) > 0 {
+		n := min(len(src), pollBytes)
+		moveScalars(code, dst[:n], src[:n])
+		dst, src = dst[n:], src[n:]
+		v.to.Work(uint64(n))
+	}
+}
+
+func moveScalars(code opcode, dst, src []byte) {
 	switch code {
-	case opMove:
-		Move(dst, src)
 	case opBool:
 		for i, b := range src {
 			dst[i] = 0
@@ -369,12 +387,12 @@ func moveRun(code opcode, dst, src []byte) {
 			}
 		}
 	case opF32:
-		for ; len(src) >= 4; dst, src = dst[4:], src[4:] {
-			binary.LittleEndian.PutUint32(dst, canonical32(binary.LittleEndian.Uint32(src)))
+		for i := 0; i < len(src); i += 4 {
+			binary.LittleEndian.PutUint32(dst[i:], canonical32(binary.LittleEndian.Uint32(src[i:])))
 		}
 	case opF64:
-		for ; len(src) >= 8; dst, src = dst[8:], src[8:] {
-			binary.LittleEndian.PutUint64(dst, canonical64(binary.LittleEndian.Uint64(src)))
+		for i := 0; i < len(src); i += 8 {
+			binary.LittleEndian.PutUint64(dst[i:], canonical64(binary.LittleEndian.Uint64(src[i:])))
 		}
 	}
 }

@@ -83,7 +83,7 @@ func (cx *Context) liftString(p, tagged uint32) Val {
 	if cx.Fused {
 		t := cx.text(p, tagged)
 		cx.Charge(textBytes + uint64(len(t.b)))
-		t.b = Clone(t.b)
+		t.b = cx.Clone(t.b)
 		return t
 	}
 	cx.Charge(headerBytes)
@@ -112,12 +112,13 @@ func (cx *Context) entries(pairs ListVal) MapVal {
 func (cx *Context) loadElems(p, n uint32, elem *Type) Val {
 	if elem.Kind == KindU8 {
 		cx.Charge(headerBytes + uint64(n))
-		return BytesVal(Clone(cx.at(p, n)))
+		return BytesVal(cx.Clone(cx.at(p, n)))
 	}
 	cx.Charge(headerBytes + uint64(n)*(valBytes+wordBytes))
 	l := make(ListVal, n)
 	for i := range l {
 		l[i] = cx.load(p+uint32(i)*elem.Size, elem)
+		cx.Work(uint64(elem.Size))
 	}
 	return l
 }

@@ -110,11 +110,12 @@ func (cx *Context) lowerList(v Val, t *Type) (p, n uint32) {
 
 func (cx *Context) storeElems(v Val, p uint32, elem *Type) {
 	if b, ok := v.(BytesVal); ok {
-		copy(cx.at(p, uint32(len(b))), b)
+		cx.Move(cx.at(p, uint32(len(b))), b)
 		return
 	}
 	for i, e := range v.(ListVal) {
 		cx.store(e, p+uint32(i)*elem.Size, elem)
+		cx.Work(uint64(elem.Size))
 	}
 }
 

@@ -2,6 +2,7 @@ package canon
 
 import (
 	"encoding/binary"
+	"iter"
 	"unicode/utf16"
 	"unicode/utf8"
 	"unsafe"
@@ -32,6 +33,7 @@ const utf16Tag = 1 << 31
 // text is a valid string as it is encoded: how it was decides how new memory is
 // allocated for it (store_string_into_range).
 type text struct {
+	cx    *Context // that polls while the text is read
 	b     []byte
 	enc   simpleEncoding
 	both  bool   // it came from latin1+utf16
@@ -43,7 +45,7 @@ func (cx *Context) LoadString(p, tagged uint32) string {
 	t := cx.text(p, tagged)
 	if t.enc == utf8Units {
 		cx.Charge(uint64(len(t.b)))
-		b := Clone(t.b)
+		b := cx.Clone(t.b)
 		return unsafe.String(unsafe.SliceData(b), len(b))
 	}
 	n := t.utf8Len()
@@ -59,18 +61,16 @@ func (cx *Context) text(p, tagged uint32) text {
 	t := cx.textUnchecked(p, tagged)
 	switch t.enc {
 	case utf8Units:
-		if !utf8.Valid(t.b) {
-			raiseUTF8(t.b)
-		}
+		cx.checkUTF8(t.b)
 	case utf16Units:
-		checkUTF16(t.b)
+		cx.checkUTF16(t.b)
 	}
 	return t
 }
 
 // textUnchecked is text for what may be no valid encoding.
 func (cx *Context) textUnchecked(p, tagged uint32) text {
-	t := text{units: tagged, both: cx.Encoding == Latin1UTF16}
+	t := text{cx: cx, units: tagged, both: cx.Encoding == Latin1UTF16}
 	align, unit := uint32(1), uint64(1)
 	switch cx.Encoding {
 	case UTF8:
@@ -95,6 +95,21 @@ func (cx *Context) textUnchecked(p, tagged uint32) text {
 	return t
 }
 
+// checkUTF8 traps on invalid UTF-8.
+func (cx *Context) checkUTF8(b []byte) {
+	for len(b) > 0 {
+		n := min(len(b), pollBytes)
+		for n < len(b) && n > pollBytes-utf8.UTFMax && !utf8.RuneStart(b[n]) {
+			n--
+		}
+		if !utf8.Valid(b[:n]) {
+			raiseUTF8(b)
+		}
+		b = b[n:]
+		cx.Work(uint64(n))
+	}
+}
+
 // raiseUTF8 traps on invalid UTF-8, saying whether it ends within a character.
 func raiseUTF8(b []byte) {
 	for len(b) > 0 {
@@ -111,8 +126,12 @@ func raiseUTF8(b []byte) {
 }
 
 // checkUTF16 traps on surrogates that are no pair.
-func checkUTF16(b []byte) {
-	for i := 0; i < len(b); i += 2 {
+func (cx *Context) checkUTF16(b []byte) {
+	for i, poll := 0, pollBytes; i < len(b); i += 2 {
+		if i >= poll {
+			cx.Work(pollBytes)
+			poll += pollBytes
+		}
 		if b[i+1]&0xf8 != 0xd8 {
 			continue
 		}
@@ -121,6 +140,7 @@ func checkUTF16(b []byte) {
 		}
 		i += 2
 	}
+	cx.Work(uint64(len(b) % pollBytes))
 }
 
 // next returns the character at a byte, and the bytes it takes.
@@ -142,26 +162,40 @@ func (t *text) next(i int) (r rune, n int) {
 	}
 }
 
+// runes yields the characters from a byte on, each with where it begins.
+func (t *text) runes(from int) iter.Seq2[int, rune] {
+	return func(yield func(int, rune) bool) {
+		poll := from + pollBytes
+		for i := from; i < len(t.b); {
+			c, n := t.next(i)
+			if !yield(i, c) {
+				return
+			}
+			if i += n; i >= poll {
+				t.cx.Work(pollBytes)
+				poll = i + pollBytes
+			}
+		}
+		t.cx.Work(uint64(len(t.b) % pollBytes))
+	}
+}
+
 // prefix returns the bytes and characters before the first character beyond limit.
 func (t *text) prefix(limit rune) (bytes int, count uint32) {
-	for bytes < len(t.b) {
-		c, n := t.next(bytes)
+	for i, c := range t.runes(0) {
 		if c > limit {
-			break
+			return i, count
 		}
-		bytes += n
 		count++
 	}
-	return bytes, count
+	return len(t.b), count
 }
 
 // utf8Len returns the length in UTF-8.
 func (t *text) utf8Len() int {
 	sum := 0
-	for i := 0; i < len(t.b); {
-		c, n := t.next(i)
+	for _, c := range t.runes(0) {
 		sum += utf8.RuneLen(c)
-		i += n
 	}
 	return sum
 }
@@ -169,9 +203,7 @@ func (t *text) utf8Len() int {
 // encodeUTF8 writes the characters from a byte on, and returns the bytes written.
 func (t *text) encodeUTF8(dst []byte, from int) int {
 	at := 0
-	for from < len(t.b) {
-		c, n := t.next(from)
-		from += n
+	for _, c := range t.runes(from) {
 		if c < utf8.RuneSelf {
 			dst[at] = byte(c)
 			at++
@@ -185,9 +217,7 @@ func (t *text) encodeUTF8(dst []byte, from int) int {
 // encodeUTF16 writes the characters from a byte on, and returns the bytes written.
 func (t *text) encodeUTF16(dst []byte, from int) uint32 {
 	at := 0
-	for from < len(t.b) {
-		c, n := t.next(from)
-		from += n
+	for _, c := range t.runes(from) {
 		if c >= 0x10000 {
 			hi, lo := utf16.EncodeRune(c)
 			binary.LittleEndian.PutUint16(dst[at:], uint16(hi))
@@ -202,11 +232,13 @@ func (t *text) encodeUTF16(dst []byte, from int) uint32 {
 
 // encodeBytes writes the first count characters, which are of Latin-1, as a byte each.
 func (t *text) encodeBytes(dst []byte, count uint32) {
-	at := 0
-	for i := range dst[:count] {
-		c, n := t.next(at)
-		dst[i] = byte(c)
-		at += n
+	at := uint32(0)
+	for _, c := range t.runes(0) {
+		if at == count {
+			return
+		}
+		dst[at] = byte(c)
+		at++
 	}
 }
 
@@ -221,6 +253,7 @@ func (cx *Context) StoreString(s string) (p, tagged uint32) {
 
 // storeText lowers a string, whose bytes must not be of the memory that it goes to.
 func (cx *Context) storeText(t text) (p, tagged uint32) {
+	t.cx = cx
 	switch cx.Encoding {
 	case UTF8:
 		switch t.enc {
@@ -258,7 +291,7 @@ func (cx *Context) storeText(t text) (p, tagged uint32) {
 func (cx *Context) copyText(t text, align uint32) (uint32, uint32) {
 	n := uint32(len(t.b))
 	p := cx.Alloc(align, n)
-	Move(cx.at(p, n), t.b)
+	cx.Move(cx.at(p, n), t.b)
 	return p, t.units
 }
 
@@ -302,6 +335,9 @@ func (cx *Context) storeToLatin1OrUTF16(t text) (uint32, uint32) {
 	b := cx.at(p, worst)
 	for j := int(count) - 1; j >= 0; j-- {
 		b[2*j], b[2*j+1] = b[j], 0
+		if j%pollBytes == 0 {
+			cx.Work(pollBytes)
+		}
 	}
 	n := 2*count + t.encodeUTF16(b[2*count:], bytes)
 	if worst > n {
@@ -314,12 +350,15 @@ func (cx *Context) storeProbablyUTF16(t text) (uint32, uint32) {
 	size := 2 * t.units
 	p := cx.Alloc(2, size)
 	b := cx.at(p, size)
-	Move(b, t.b)
+	cx.Move(b, t.b)
 	if bytes, _ := t.prefix(0xff); bytes != len(t.b) {
 		return p, t.units | utf16Tag
 	}
 	for i := range t.units {
 		b[i] = b[2*i]
+		if i%pollBytes == pollBytes-1 {
+			cx.Work(pollBytes)
+		}
 	}
 	p = cx.realloc(p, size, 1, t.units)
 	return p, t.units

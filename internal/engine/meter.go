@@ -171,6 +171,16 @@ func (m *Meter) resume(ctx context.Context) error {
 	return m.check(ctx, now)
 }
 
+// Check reports that the call must end, to what works for long on behalf of a guest.
+func (m *Meter) Check(ctx context.Context) error {
+	now := m.now()
+	if m.since >= 0 {
+		m.used += now - m.since
+		m.since = now
+	}
+	return m.check(ctx, now)
+}
+
 // check reports that the call must end.
 func (m *Meter) check(ctx context.Context, now time.Duration) error {
 	if ctx.Err() != nil {

@@ -198,7 +198,7 @@ func DefineEcho(r abi.Registry, h EchoHost) error {
 			{Name: "strings", Type: funcBindingsEchoStrings, Call: func(c *abi.Call, s []uint64) {
 				a0 := c.LoadString(uint32(s[0]), uint32(s[1]))
 				a1 := c.LoadBytes(uint32(s[2]), uint32(s[3]))
-				a2 := loadList(c, uint32(s[4]), uint32(s[5]), 8, 4, loadString)
+				a2 := abi.LoadList(c, uint32(s[4]), uint32(s[5]), 8, 4, loadString)
 				a3 := abi.LoadInts[uint16](c, uint32(s[6]), uint32(s[7]))
 				v, err := h.Strings(c.Context(), a0, a1, a2, a3)
 				if err != nil {
@@ -257,8 +257,8 @@ func DefineEcho(r abi.Registry, h EchoHost) error {
 				lowerAccess(c, s, v)
 			}},
 			{Name: "flag-lists", Type: funcBindingsEchoFlagLists, Call: func(c *abi.Call, s []uint64) {
-				a0 := loadList(c, uint32(s[0]), uint32(s[1]), 1, 1, loadAccess)
-				a1 := loadList(c, uint32(s[2]), uint32(s[3]), 4, 4, loadMany)
+				a0 := abi.LoadList(c, uint32(s[0]), uint32(s[1]), 1, 1, loadAccess)
+				a1 := abi.LoadList(c, uint32(s[2]), uint32(s[3]), 4, 4, loadMany)
 				a2 := liftMany(c, s[4:])
 				v, err := h.FlagLists(c.Context(), a0, a1, a2)
 				if err != nil {
@@ -270,7 +270,7 @@ func DefineEcho(r abi.Registry, h EchoHost) error {
 			}},
 			{Name: "records", Type: funcBindingsEchoRecords, Call: func(c *abi.Call, s []uint64) {
 				a0 := liftMixed(c, s)
-				a1 := loadList(c, uint32(s[11]), uint32(s[12]), 48, 8, loadMixed)
+				a1 := abi.LoadList(c, uint32(s[11]), uint32(s[12]), 48, 8, loadMixed)
 				v, err := h.Records(c.Context(), a0, a1)
 				if err != nil {
 					c.Fail(err)
@@ -281,7 +281,7 @@ func DefineEcho(r abi.Registry, h EchoHost) error {
 			}},
 			{Name: "shapes", Type: funcBindingsEchoShapes, Call: func(c *abi.Call, s []uint64) {
 				a0 := liftShape(c, s)
-				a1 := loadList(c, uint32(s[4]), uint32(s[5]), 24, 8, loadShape)
+				a1 := abi.LoadList(c, uint32(s[4]), uint32(s[5]), 24, 8, loadShape)
 				a2 := liftShape(c, s[6:])
 				v, err := h.Shapes(c.Context(), a0, a1, a2)
 				if err != nil {
@@ -351,7 +351,7 @@ func DefineEcho(r abi.Registry, h EchoHost) error {
 				}
 				p := uint32(s[1])
 				c.Check(p, 8, 4)
-				putPair(c, p)(storeList(c, v, 48, 8, storeMixed))
+				putPair(c, p)(abi.StoreList(c, v, 48, 8, storeMixed))
 			}},
 			{Name: "none", Type: funcBindingsEchoNone, Call: func(c *abi.Call, s []uint64) {
 				err := h.None(c.Context())
@@ -474,7 +474,7 @@ func (e *EchoExports) Strings(ctx context.Context, a string, b []byte, c_ []stri
 	err = e.callStrings.Invoke(ctx, func(c *abi.Call, s []uint64) {
 		setPair(s)(c.StoreString(a))
 		setPair(s[2:])(c.StoreBytes(b))
-		setPair(s[4:])(storeList(c, c_, 8, 4, storeString))
+		setPair(s[4:])(abi.StoreList(c, c_, 8, 4, storeString))
 		setPair(s[6:])(abi.StoreInts(c, d))
 	}, func(c *abi.Call, s []uint64) {
 		p := uint32(s[0])
@@ -547,8 +547,8 @@ func (e *EchoExports) SingleAccess(ctx context.Context, a Access) (result Access
 // FlagLists is the function `flag-lists`.
 func (e *EchoExports) FlagLists(ctx context.Context, a []Access, b []Many, c_ Many) (result Tuple3[[]Access, []Many, Many], err error) {
 	err = e.callFlagLists.Invoke(ctx, func(c *abi.Call, s []uint64) {
-		setPair(s)(storeList(c, a, 1, 1, storeAccess))
-		setPair(s[2:])(storeList(c, b, 4, 4, storeMany))
+		setPair(s)(abi.StoreList(c, a, 1, 1, storeAccess))
+		setPair(s[2:])(abi.StoreList(c, b, 4, 4, storeMany))
 		lowerMany(c, s[4:], c_)
 	}, func(c *abi.Call, s []uint64) {
 		p := uint32(s[0])
@@ -562,7 +562,7 @@ func (e *EchoExports) FlagLists(ctx context.Context, a []Access, b []Many, c_ Ma
 func (e *EchoExports) Records(ctx context.Context, a Mixed, b []Mixed) (result Tuple2[Mixed, []Mixed], err error) {
 	err = e.callRecords.Invoke(ctx, func(c *abi.Call, s []uint64) {
 		lowerMixed(c, s, a)
-		setPair(s[11:])(storeList(c, b, 48, 8, storeMixed))
+		setPair(s[11:])(abi.StoreList(c, b, 48, 8, storeMixed))
 	}, func(c *abi.Call, s []uint64) {
 		p := uint32(s[0])
 		c.Check(p, 56, 8)
@@ -575,7 +575,7 @@ func (e *EchoExports) Records(ctx context.Context, a Mixed, b []Mixed) (result T
 func (e *EchoExports) Shapes(ctx context.Context, a Shape, b []Shape, c_ Shape) (result Tuple3[Shape, []Shape, Shape], err error) {
 	err = e.callShapes.Invoke(ctx, func(c *abi.Call, s []uint64) {
 		lowerShape(c, s, a)
-		setPair(s[4:])(storeList(c, b, 24, 8, storeShape))
+		setPair(s[4:])(abi.StoreList(c, b, 24, 8, storeShape))
 		lowerShape(c, s[6:], c_)
 	}, func(c *abi.Call, s []uint64) {
 		p := uint32(s[0])
@@ -654,7 +654,7 @@ func (e *EchoExports) Spilled(ctx context.Context, a Mixed, b Mixed, c_ Mixed) (
 	}, func(c *abi.Call, s []uint64) {
 		p := uint32(s[0])
 		c.Check(p, 8, 4)
-		result = loadList(c, c.U32(p), c.U32(p+4), 48, 8, loadMixed)
+		result = abi.LoadList(c, c.U32(p), c.U32(p+4), 48, 8, loadMixed)
 	})
 	return result, err
 }

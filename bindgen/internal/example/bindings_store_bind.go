@@ -189,7 +189,7 @@ func DefineStore(r abi.Registry, h StoreHost) error {
 				}
 			}},
 			{Name: "newest", Type: funcBindingsStoreNewest, Call: func(c *abi.Call, s []uint64) {
-				a0 := loadList(c, uint32(s[0]), uint32(s[1]), 4, 4, loadBorrowBucket)
+				a0 := abi.LoadList(c, uint32(s[0]), uint32(s[1]), 4, 4, loadBorrowBucket)
 				v, err := h.Newest(c.Context(), a0)
 				if err != nil {
 					c.Fail(err)

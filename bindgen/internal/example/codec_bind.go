@@ -48,7 +48,7 @@ func storeString(c *abi.Call, p uint32, v string) {
 func storeTupleStringListU8ListStringListU16(c *abi.Call, p uint32, v Tuple4[string, []byte, []string, []uint16]) {
 	putPair(c, p)(c.StoreString(v.F0))
 	putPair(c, p+8)(c.StoreBytes(v.F1))
-	putPair(c, p+16)(storeList(c, v.F2, 8, 4, storeString))
+	putPair(c, p+16)(abi.StoreList(c, v.F2, 8, 4, storeString))
 	putPair(c, p+24)(abi.StoreInts(c, v.F3))
 }
 
@@ -115,8 +115,8 @@ func storeMany(c *abi.Call, p uint32, v Many) {
 }
 
 func storeTupleListAccessListManyMany(c *abi.Call, p uint32, v Tuple3[[]Access, []Many, Many]) {
-	putPair(c, p)(storeList(c, v.F0, 1, 1, storeAccess))
-	putPair(c, p+8)(storeList(c, v.F1, 4, 4, storeMany))
+	putPair(c, p)(abi.StoreList(c, v.F0, 1, 1, storeAccess))
+	putPair(c, p+8)(abi.StoreList(c, v.F1, 4, 4, storeMany))
 	storeMany(c, p+16, v.F2)
 }
 
@@ -153,7 +153,7 @@ func liftMixed(c *abi.Call, s []uint64) Mixed {
 	v.Name = c.LoadString(uint32(s[2]), uint32(s[3]))
 	v.Big = s[4]
 	v.Where = liftPoint(c, s[5:])
-	v.Tags = loadList(c, uint32(s[7]), uint32(s[8]), 8, 4, loadString)
+	v.Tags = abi.LoadList(c, uint32(s[7]), uint32(s[8]), 8, 4, loadString)
 	v.Weight = liftOptionF32(c, s[9:])
 	return v
 }
@@ -179,7 +179,7 @@ func loadMixed(c *abi.Call, p uint32) Mixed {
 	v.Name = c.LoadString(c.U32(p+4), c.U32(p+8))
 	v.Big = c.U64(p + 16)
 	v.Where = loadPoint(c, p+24)
-	v.Tags = loadList(c, c.U32(p+32), c.U32(p+36), 8, 4, loadString)
+	v.Tags = abi.LoadList(c, c.U32(p+32), c.U32(p+36), 8, 4, loadString)
 	v.Weight = loadOptionF32(c, p+40)
 	return v
 }
@@ -204,13 +204,13 @@ func storeMixed(c *abi.Call, p uint32, v Mixed) {
 	putPair(c, p+4)(c.StoreString(v.Name))
 	c.PutU64(p+16, v.Big)
 	storePoint(c, p+24, v.Where)
-	putPair(c, p+32)(storeList(c, v.Tags, 8, 4, storeString))
+	putPair(c, p+32)(abi.StoreList(c, v.Tags, 8, 4, storeString))
 	storeOptionF32(c, p+40, v.Weight)
 }
 
 func storeTupleMixedListMixed(c *abi.Call, p uint32, v Tuple2[Mixed, []Mixed]) {
 	storeMixed(c, p, v.F0)
-	putPair(c, p+48)(storeList(c, v.F1, 48, 8, storeMixed))
+	putPair(c, p+48)(abi.StoreList(c, v.F1, 48, 8, storeMixed))
 }
 
 var typeTuplePointF64 = abi.Tuple(typePoint, abi.F64)
@@ -295,7 +295,7 @@ func storeShape(c *abi.Call, p uint32, v Shape) {
 
 func storeTupleShapeListShapeShape(c *abi.Call, p uint32, v Tuple3[Shape, []Shape, Shape]) {
 	storeShape(c, p, v.F0)
-	putPair(c, p+24)(storeList(c, v.F1, 24, 8, storeShape))
+	putPair(c, p+24)(abi.StoreList(c, v.F1, 24, 8, storeShape))
 	storeShape(c, p+32, v.F2)
 }
 
@@ -581,7 +581,7 @@ func liftMapStringPoint(c *abi.Call, s []uint64) map[string]Point {
 }
 
 func storeMapU32String(c *abi.Call, p uint32, v map[uint32]string) {
-	start := allocList(c, len(v), 12, 4)
+	start := c.AllocList(len(v), 12, 4)
 	at := start
 	for key, value := range v {
 		c.PutU32(at, key)
@@ -593,7 +593,7 @@ func storeMapU32String(c *abi.Call, p uint32, v map[uint32]string) {
 }
 
 func storeMapStringPoint(c *abi.Call, p uint32, v map[string]Point) {
-	start := allocList(c, len(v), 16, 4)
+	start := c.AllocList(len(v), 16, 4)
 	at := start
 	for key, value := range v {
 		putPair(c, at)(c.StoreString(key))
@@ -744,7 +744,7 @@ func loadTupleStringListU8ListStringListU16(c *abi.Call, p uint32) Tuple4[string
 	var v Tuple4[string, []byte, []string, []uint16]
 	v.F0 = c.LoadString(c.U32(p), c.U32(p+4))
 	v.F1 = c.LoadBytes(c.U32(p+8), c.U32(p+12))
-	v.F2 = loadList(c, c.U32(p+16), c.U32(p+20), 8, 4, loadString)
+	v.F2 = abi.LoadList(c, c.U32(p+16), c.U32(p+20), 8, 4, loadString)
 	v.F3 = abi.LoadInts[uint16](c, c.U32(p+24), c.U32(p+28))
 	return v
 }
@@ -755,8 +755,8 @@ func lowerMany(c *abi.Call, s []uint64, v Many) {
 
 func loadTupleListAccessListManyMany(c *abi.Call, p uint32) Tuple3[[]Access, []Many, Many] {
 	var v Tuple3[[]Access, []Many, Many]
-	v.F0 = loadList(c, c.U32(p), c.U32(p+4), 1, 1, loadAccess)
-	v.F1 = loadList(c, c.U32(p+8), c.U32(p+12), 4, 4, loadMany)
+	v.F0 = abi.LoadList(c, c.U32(p), c.U32(p+4), 1, 1, loadAccess)
+	v.F1 = abi.LoadList(c, c.U32(p+8), c.U32(p+12), 4, 4, loadMany)
 	v.F2 = loadMany(c, p+16)
 	return v
 }
@@ -782,14 +782,14 @@ func lowerMixed(c *abi.Call, s []uint64, v Mixed) {
 	setPair(s[2:])(c.StoreString(v.Name))
 	s[4] = v.Big
 	lowerPoint(c, s[5:], v.Where)
-	setPair(s[7:])(storeList(c, v.Tags, 8, 4, storeString))
+	setPair(s[7:])(abi.StoreList(c, v.Tags, 8, 4, storeString))
 	lowerOptionF32(c, s[9:], v.Weight)
 }
 
 func loadTupleMixedListMixed(c *abi.Call, p uint32) Tuple2[Mixed, []Mixed] {
 	var v Tuple2[Mixed, []Mixed]
 	v.F0 = loadMixed(c, p)
-	v.F1 = loadList(c, c.U32(p+48), c.U32(p+52), 48, 8, loadMixed)
+	v.F1 = abi.LoadList(c, c.U32(p+48), c.U32(p+52), 48, 8, loadMixed)
 	return v
 }
 
@@ -823,7 +823,7 @@ func lowerShape(c *abi.Call, s []uint64, v Shape) {
 func loadTupleShapeListShapeShape(c *abi.Call, p uint32) Tuple3[Shape, []Shape, Shape] {
 	var v Tuple3[Shape, []Shape, Shape]
 	v.F0 = loadShape(c, p)
-	v.F1 = loadList(c, c.U32(p+24), c.U32(p+28), 24, 8, loadShape)
+	v.F1 = abi.LoadList(c, c.U32(p+24), c.U32(p+28), 24, 8, loadShape)
 	v.F2 = loadShape(c, p+32)
 	return v
 }
@@ -1058,7 +1058,7 @@ func loadTupleList3OfU16List2OfString(c *abi.Call, p uint32) Tuple2[[3]uint16, [
 }
 
 func lowerMapU32String(c *abi.Call, s []uint64, v map[uint32]string) {
-	start := allocList(c, len(v), 12, 4)
+	start := c.AllocList(len(v), 12, 4)
 	at := start
 	for key, value := range v {
 		c.PutU32(at, key)
@@ -1069,7 +1069,7 @@ func lowerMapU32String(c *abi.Call, s []uint64, v map[uint32]string) {
 }
 
 func lowerMapStringPoint(c *abi.Call, s []uint64, v map[string]Point) {
-	start := allocList(c, len(v), 16, 4)
+	start := c.AllocList(len(v), 16, 4)
 	at := start
 	for key, value := range v {
 		putPair(c, at)(c.StoreString(key))
@@ -1145,7 +1145,7 @@ func loadOptionOwnCount(c *abi.Call, p uint32) *Count {
 
 func loadSnapshot(c *abi.Call, p uint32) Snapshot {
 	var v Snapshot
-	v.Counts = loadList(c, c.U32(p), c.U32(p+4), 4, 4, loadOwnCount)
+	v.Counts = abi.LoadList(c, c.U32(p), c.U32(p+4), 4, 4, loadOwnCount)
 	v.Source = c.TakeOwn(resourceBucket, c.U32(p+8)).(Bucket)
 	v.Last = loadOptionOwnCount(c, p+12)
 	return v
@@ -1166,7 +1166,7 @@ func lowerOptionOwnCount(c *abi.Call, s []uint64, v *Count) {
 }
 
 func lowerSnapshot(c *abi.Call, s []uint64, v Snapshot) {
-	setPair(s)(storeList(c, v.Counts, 4, 4, storeOwnCount))
+	setPair(s)(abi.StoreList(c, v.Counts, 4, 4, storeOwnCount))
 	s[2] = uint64(c.PutOwn(resourceBucket, v.Source))
 	lowerOptionOwnCount(c, s[3:], v.Last)
 }
@@ -1223,32 +1223,4 @@ func putPair(c *abi.Call, p uint32) func(ptr, n uint32) {
 // setPair returns a function that sets two core values to a pointer and a length.
 func setPair(s []uint64) func(ptr, n uint32) {
 	return func(ptr, n uint32) { s[0], s[1] = uint64(ptr), uint64(n) }
-}
-
-// loadList lifts a list of n elements.
-func loadList[T any](c *abi.Call, p, n, size, align uint32, load func(*abi.Call, uint32) T) []T {
-	c.Region(p, n, size, align)
-	v := abi.Make[T](c, n)
-	for i := range v {
-		v[i] = load(c, p)
-		p += size
-	}
-	return v
-}
-
-// storeList lowers a list.
-func storeList[T any](c *abi.Call, v []T, size, align uint32, store func(*abi.Call, uint32, T)) (p, n uint32) {
-	p = allocList(c, len(v), size, align)
-	for i := range v {
-		store(c, p+uint32(i)*size, v[i])
-	}
-	return p, uint32(len(v))
-}
-
-// allocList allocates a list of n elements in the guest.
-func allocList(c *abi.Call, n int, size, align uint32) uint32 {
-	if uint64(n)*uint64(size) >= 1<<28 {
-		c.Fail(errors.New("list is too long for the guest"))
-	}
-	return c.Alloc(uint32(n)*size, align)
 }

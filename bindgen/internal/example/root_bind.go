@@ -54,7 +54,7 @@ func LookupApp(x abi.Exporter) (*AppExports, error) {
 func (e *AppExports) Run(ctx context.Context, args_ []string) (err error) {
 	var failure error
 	err = e.callRun.Invoke(ctx, func(c *abi.Call, s []uint64) {
-		setPair(s)(storeList(c, args_, 8, 4, storeString))
+		setPair(s)(abi.StoreList(c, args_, 8, 4, storeString))
 	}, func(c *abi.Call, s []uint64) {
 		p := uint32(s[0])
 		c.Check(p, 12, 4)

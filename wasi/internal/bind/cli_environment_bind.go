@@ -40,7 +40,7 @@ func DefineEnvironment(r abi.Registry, h EnvironmentHost) error {
 				}
 				p := uint32(s[0])
 				c.Check(p, 8, 4)
-				putPair(c, p)(storeList(c, v, 16, 4, storeTupleStringString))
+				putPair(c, p)(abi.StoreList(c, v, 16, 4, storeTupleStringString))
 			}},
 			{Name: "get-arguments", Type: funcCLIEnvironmentGetArguments, Call: func(c *abi.Call, s []uint64) {
 				v, err := h.GetArguments(c.Context())
@@ -49,7 +49,7 @@ func DefineEnvironment(r abi.Registry, h EnvironmentHost) error {
 				}
 				p := uint32(s[0])
 				c.Check(p, 8, 4)
-				putPair(c, p)(storeList(c, v, 8, 4, storeString))
+				putPair(c, p)(abi.StoreList(c, v, 8, 4, storeString))
 			}},
 			{Name: "initial-cwd", Type: funcCLIEnvironmentInitialCwd, Call: func(c *abi.Call, s []uint64) {
 				v, err := h.InitialCwd(c.Context())

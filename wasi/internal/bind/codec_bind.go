@@ -1669,31 +1669,3 @@ func putPair(c *abi.Call, p uint32) func(ptr, n uint32) {
 		c.PutU32(p+4, n)
 	}
 }
-
-// loadList lifts a list of n elements.
-func loadList[T any](c *abi.Call, p, n, size, align uint32, load func(*abi.Call, uint32) T) []T {
-	c.Region(p, n, size, align)
-	v := abi.Make[T](c, n)
-	for i := range v {
-		v[i] = load(c, p)
-		p += size
-	}
-	return v
-}
-
-// storeList lowers a list.
-func storeList[T any](c *abi.Call, v []T, size, align uint32, store func(*abi.Call, uint32, T)) (p, n uint32) {
-	p = allocList(c, len(v), size, align)
-	for i := range v {
-		store(c, p+uint32(i)*size, v[i])
-	}
-	return p, uint32(len(v))
-}
-
-// allocList allocates a list of n elements in the guest.
-func allocList(c *abi.Call, n int, size, align uint32) uint32 {
-	if uint64(n)*uint64(size) >= 1<<28 {
-		c.Fail(errors.New("list is too long for the guest"))
-	}
-	return c.Alloc(uint32(n)*size, align)
-}

@@ -30,7 +30,7 @@ func DefinePreopens(r abi.Registry, h PreopensHost) error {
 				}
 				p := uint32(s[0])
 				c.Check(p, 8, 4)
-				putPair(c, p)(storeList(c, v, 12, 4, storeTupleOwnDescriptorString))
+				putPair(c, p)(abi.StoreList(c, v, 12, 4, storeTupleOwnDescriptorString))
 			}},
 		},
 	})

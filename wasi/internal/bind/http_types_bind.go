@@ -852,7 +852,7 @@ func DefineHTTPTypes(r abi.Registry, h HTTPTypesHost) error {
 				s[0] = uint64(c.PutOwn(resourceFields, v))
 			}},
 			{Name: "[static]fields.from-list", Type: funcHTTPTypesFieldsFromList, Call: func(c *abi.Call, s []uint64) {
-				a0 := loadList(c, uint32(s[0]), uint32(s[1]), 16, 4, loadTupleStringListU8)
+				a0 := abi.LoadList(c, uint32(s[0]), uint32(s[1]), 16, 4, loadTupleStringListU8)
 				v, err := h.FieldsFromList(c.Context(), a0)
 				p := uint32(s[2])
 				c.Check(p, 8, 4)
@@ -876,7 +876,7 @@ func DefineHTTPTypes(r abi.Registry, h HTTPTypesHost) error {
 				}
 				p := uint32(s[3])
 				c.Check(p, 8, 4)
-				putPair(c, p)(storeList(c, v, 8, 4, storeListU8))
+				putPair(c, p)(abi.StoreList(c, v, 8, 4, storeListU8))
 			}},
 			{Name: "[method]fields.has", Type: funcHTTPTypesFieldsHas, Call: func(c *abi.Call, s []uint64) {
 				self := c.Lend(resourceFields, uint32(s[0])).(Fields)
@@ -890,7 +890,7 @@ func DefineHTTPTypes(r abi.Registry, h HTTPTypesHost) error {
 			{Name: "[method]fields.set", Type: funcHTTPTypesFieldsSet, Call: func(c *abi.Call, s []uint64) {
 				self := c.Lend(resourceFields, uint32(s[0])).(Fields)
 				a1 := c.LoadString(uint32(s[1]), uint32(s[2]))
-				a2 := loadList(c, uint32(s[3]), uint32(s[4]), 8, 4, loadListU8)
+				a2 := abi.LoadList(c, uint32(s[3]), uint32(s[4]), 8, 4, loadListU8)
 				err := self.Set(c.Context(), a1, a2)
 				p := uint32(s[5])
 				c.Check(p, 2, 1)
@@ -945,7 +945,7 @@ func DefineHTTPTypes(r abi.Registry, h HTTPTypesHost) error {
 				}
 				p := uint32(s[1])
 				c.Check(p, 8, 4)
-				putPair(c, p)(storeList(c, v, 16, 4, storeTupleStringListU8))
+				putPair(c, p)(abi.StoreList(c, v, 16, 4, storeTupleStringListU8))
 			}},
 			{Name: "[method]fields.clone", Type: funcHTTPTypesFieldsClone, Call: func(c *abi.Call, s []uint64) {
 				self := c.Lend(resourceFields, uint32(s[0])).(Fields)

@@ -62,7 +62,7 @@ func DefinePoll(r abi.Registry, h PollHost) error {
 				}
 			}},
 			{Name: "poll", Type: funcIOPollPoll, Call: func(c *abi.Call, s []uint64) {
-				a0 := loadList(c, uint32(s[0]), uint32(s[1]), 4, 4, loadBorrowPollable)
+				a0 := abi.LoadList(c, uint32(s[0]), uint32(s[1]), 4, 4, loadBorrowPollable)
 				v, err := h.Poll(c.Context(), a0)
 				if err != nil {
 					c.Fail(err)

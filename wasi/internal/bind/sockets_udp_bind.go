@@ -343,7 +343,7 @@ func DefineUDP(r abi.Registry) error {
 				switch err := err.(type) {
 				case nil:
 					c.PutU8(p, 0)
-					putPair(c, p+4)(storeList(c, v, 40, 4, storeIncomingDatagram))
+					putPair(c, p+4)(abi.StoreList(c, v, 40, 4, storeIncomingDatagram))
 				case NetworkErrorCode:
 					c.PutU8(p, 1)
 					storeNetworkErrorCode(c, p+4, err)
@@ -377,7 +377,7 @@ func DefineUDP(r abi.Registry) error {
 			}},
 			{Name: "[method]outgoing-datagram-stream.send", Type: funcSocketsUDPOutgoingDatagramStreamSend, Call: func(c *abi.Call, s []uint64) {
 				self := c.Lend(resourceOutgoingDatagramStream, uint32(s[0])).(OutgoingDatagramStream)
-				a1 := loadList(c, uint32(s[1]), uint32(s[2]), 44, 4, loadOutgoingDatagram)
+				a1 := abi.LoadList(c, uint32(s[1]), uint32(s[2]), 44, 4, loadOutgoingDatagram)
 				v, err := self.Send(c.Context(), a1)
 				p := uint32(s[3])
 				c.Check(p, 16, 8)
