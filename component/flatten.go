@@ -196,6 +196,9 @@ func (f *flattener) coreInstance(s *scope, d *binary.CoreInstance) *coreInstance
 		st.module = f.linkModule(ref.def, args, d.Offset)
 	}
 	f.plan.steps = append(f.plan.steps, st)
+	if n := len(f.plan.steps); n > f.limits.Instances {
+		panic(flattenError{&LimitError{Resource: LimitedInstances, Limit: uint64(f.limits.Instances), Requested: uint64(n)}})
+	}
 	return &coreInstanceDef{step: len(f.plan.steps) - 1}
 }
 

@@ -227,7 +227,7 @@ func (m *Meter) yield(ctx context.Context, left int32) int32 {
 	}
 	if m.bounds.Stack > 0 {
 		if used := m.below + m.active.stackUsed(); used > m.bounds.Stack/4 {
-			panic(&LimitError{Resource: ResourceStack, Limit: m.bounds.Stack, Requested: used})
+			panic(&LimitError{Resource: ResourceStack, Limit: m.bounds.Stack, Requested: 4 * used})
 		}
 	}
 	took := m.used - m.yielded
