@@ -78,7 +78,11 @@ type Component struct {
 
 // Compile decodes, validates and compiles a component. The error is a
 // *binary.Error or *wasm.Error with the offset and the rule for an invalid
-// one, a *wasm.UnsupportedError for one that needs what the engine lacks.
+// one, a *wasm.UnsupportedError for one that needs what the engine lacks, a
+// *wasm.ComplexityError for one that would take too long to compile. It returns
+// when ctx ends; what is being compiled then ends by itself, within seconds.
+// Decoding and validating are bounded by the size of the component and some
+// seconds, and look at ctx in between.
 // wasm must not be changed afterwards.
 func (e *Engine) Compile(ctx context.Context, bytes []byte) (*Component, error) {
 	c, err := binary.Decode(bytes)
@@ -89,6 +93,9 @@ func (e *Engine) Compile(ctx context.Context, bytes []byte) (*Component, error) 
 	origin := engine.Origin{Digest: sha256.Sum256(bytes), Options: "component, " + rewriteOptions(e.limits)}
 	codes, err := e.core.CompileAll(ctx, origin, func() ([]engine.Source, error) {
 		if err := binary.Validate(c); err != nil {
+			return nil, err
+		}
+		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		if p, err = flatten(c, e.limits, true); err != nil {

@@ -1,6 +1,7 @@
 package component
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -242,6 +243,10 @@ func (f *flattener) linkModule(def *binary.CoreModule, args map[string]*coreInst
 	if f.sources {
 		var err error
 		if source, err = rewrite(m, names, f.limits); err != nil {
+			var complex *wasm.ComplexityError
+			if errors.As(err, &complex) { // which says where
+				panic(flattenError{err})
+			}
 			panic(flattenError{&Error{Offset: def.Offset, Err: err}})
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ashlar-wasm/ashlar/component"
+	"github.com/ashlar-wasm/ashlar/internal/guests"
 )
 
 // TestMain keeps the tests away from the user's own cache.
@@ -133,6 +134,20 @@ func TestCacheRefused(t *testing.T) {
 	}
 	if _, err := component.OpenCache(component.CacheOptions{Dir: open}); runtime.GOOS != "windows" && !errors.Is(err, component.ErrCacheNotPrivate) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestComplexFile refuses a function that would take too long to compile.
+func TestComplexFile(t *testing.T) {
+	m := &guests.CoreModule{}
+	m.Define(&guests.Func{Name: "_start", Locals: 6000})
+	file := filepath.Join(t.TempDir(), "complex.wasm")
+	if err := os.WriteFile(file, m.Encode(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, _, stderr := ashlar("run", file)
+	if code != exitInvalid || !strings.Contains(stderr, "locals in a function: found 6000 or more, no more than 5000 are allowed") {
+		t.Errorf("exit code %d, %s", code, stderr)
 	}
 }
 

@@ -106,6 +106,7 @@ func (f *file) wrap(err error) error {
 		be   *binary.Error
 		we   *wasm.Error
 		ue   *wasm.UnsupportedError
+		xe   *wasm.ComplexityError
 		ce   *component.Error
 		cu   *component.UnsupportedError
 		link *component.LinkError
@@ -113,7 +114,7 @@ func (f *file) wrap(err error) error {
 	switch {
 	case errors.As(err, &link):
 		return withCode(exitLink, fmt.Errorf("%s: %w", f.path, err))
-	case errors.As(err, &be), errors.As(err, &we), errors.As(err, &ue), errors.As(err, &ce), errors.As(err, &cu):
+	case errors.As(err, &be), errors.As(err, &we), errors.As(err, &ue), errors.As(err, &xe), errors.As(err, &ce), errors.As(err, &cu):
 		return f.invalid(err)
 	default:
 		return fmt.Errorf("%s: %w", f.path, err)

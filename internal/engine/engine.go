@@ -68,6 +68,7 @@ type Engine struct {
 	turns   chan struct{} // see Meter
 	meter   func() (*Instance, error)
 
+	compiler         compiler
 	compiled, loaded atomic.Uint64
 }
 
@@ -86,17 +87,21 @@ func New(c Config) *Engine {
 	e := &Engine{workers: workers, heap: c.HeapMemories, turns: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))}
 	e.meter = sync.OnceValues(e.instantiateMeter)
 	e.runtime, e.native = newRuntime(rc.WithCoreFeatures(coreFeatures), c)
+	e.compiler = compiler{runtime: e.runtime, workers: workers}
 	return e
 }
 
-// Close releases all compiled code. No call may be under way.
+// Close releases all compiled code. No call may be under way. Where a function is
+// still being compiled that nobody waits for any more, it happens after that.
 func (e *Engine) Close(ctx context.Context) error {
-	err := e.runtime.Close(ctx)
-	if e.native != nil {
-		// The runtime leaves the code to the one who made the cache.
-		err = errors.Join(err, e.native.wazero.Close(ctx))
-	}
-	return err
+	return e.compiler.close(func() error {
+		err := e.runtime.Close(ctx)
+		if e.native != nil {
+			// The runtime leaves the code to the one who made the cache.
+			err = errors.Join(err, e.native.wazero.Close(ctx))
+		}
+		return err
+	})
 }
 
 // Module is a compiled core module. It may be instantiated many times,
@@ -119,8 +124,7 @@ const StartFunc = "ashlar.start"
 // Compile translates a validated core module. The import names must be
 // non-empty. It ends with ctx.
 func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
-	ctx = experimental.WithCompilationWorkers(ctx, e.workers)
-	c, err := e.runtime.CompileModule(ctx, wasm)
+	c, err := e.compiler.compile(ctx, wasm)
 	if err != nil {
 		return nil, fmt.Errorf("compile core module: %w", err)
 	}
