@@ -99,8 +99,8 @@ func (i *Instance) run(ctx context.Context, call func()) error {
 	if i.poisoned != nil {
 		return &Trap{Kind: TrapCanonicalABI, Message: ErrPoisoned.Error(), cause: ErrPoisoned}
 	}
-	if err := ctx.Err(); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	i.current, i.depth = 0, 0
 	err := i.metered(ctx, func() error { call(); return nil })

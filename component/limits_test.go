@@ -16,7 +16,7 @@ import (
 
 // worker imports rest: func(), and exports
 //
-//	spin: func()              // never returns
+//	spin: func()              // calls rest and never returns
 //	count: func(n: u32)       // goes round a loop n times
 //	recurse: func(n: u32)     // calls itself n times, working after each call
 //	rest: func(n: u32)        // calls rest n times
@@ -28,7 +28,7 @@ func worker() []byte {
 	g := guests.Guest{
 		Imports: []abi.Interface{{Name: "a:b/c", Funcs: []abi.Func{{Name: "rest", Type: rest}}}},
 		Funcs: []guests.Func{
-			{Name: "spin", Body: guests.Loop(guests.I32(1))},
+			{Name: "spin", Body: guests.Seq(guests.Call(0), guests.Loop(guests.I32(1)))},
 			{Name: "count", Params: i32, Body: guests.Loop(guests.Seq(down, guests.Set(0), guests.Get(0)))},
 			{Name: "recurse", Params: i32, Body: guests.Seq(guests.Get(0),
 				guests.If(guests.Seq(down, guests.Call(3), guests.I32(64), guests.Get(0), guests.Store(0))))},
@@ -91,31 +91,32 @@ func TestSpinningGuest(t *testing.T) {
 			why := errors.New("no longer wanted")
 			for name, c := range map[string]struct {
 				limits component.Limits
-				ctx    func() (context.Context, context.CancelFunc)
 				want   error
 				of     component.Limited
 			}{
-				"deadline": {ctx: func() (context.Context, context.CancelFunc) {
-					return context.WithTimeoutCause(t.Context(), 20*time.Millisecond, why)
-				}, want: why},
-				"cancelled": {ctx: func() (context.Context, context.CancelFunc) {
-					ctx, cancel := context.WithCancelCause(t.Context())
-					timer := time.AfterFunc(20*time.Millisecond, func() { cancel(why) })
-					return ctx, func() { timer.Stop(); cancel(nil) }
-				}, want: why},
-				"CPU":  {limits: component.Limits{CPU: 20 * time.Millisecond}, of: component.LimitedCPU},
-				"time": {limits: component.Limits{Time: 20 * time.Millisecond}, of: component.LimitedTime},
-				"fuel": {limits: component.Limits{Fuel: 1e6}, of: component.LimitedFuel},
+				"deadline":  {want: why},
+				"cancelled": {want: why},
+				"CPU":       {limits: component.Limits{CPU: 20 * time.Millisecond}, of: component.LimitedCPU},
+				"time":      {limits: component.Limits{Time: 20 * time.Millisecond}, of: component.LimitedTime},
+				"fuel":      {limits: component.Limits{Fuel: 1e6}, of: component.LimitedFuel},
 			} {
 				t.Run(name, func(t *testing.T) {
 					o := o
 					o.Limits = c.limits
-					p := workers(t, o, nothing)
-					ctx, cancel := t.Context(), context.CancelFunc(func() {})
-					if c.ctx != nil {
-						ctx, cancel = c.ctx()
+					ctx, cancel := context.WithCancelCause(t.Context())
+					defer cancel(nil)
+					if name == "deadline" {
+						var stop context.CancelFunc
+						ctx, stop = context.WithTimeoutCause(ctx, time.Second/2, why)
+						defer stop()
 					}
-					defer cancel()
+					p := workers(t, o, func(context.Context) error {
+						if name == "cancelled" {
+							timer := time.AfterFunc(20*time.Millisecond, func() { cancel(why) })
+							t.Cleanup(func() { timer.Stop() })
+						}
+						return nil
+					})
 					i, err := run(ctx, t, p, "spin")
 					if c.want != nil && !errors.Is(err, c.want) {
 						t.Errorf("%v, want %v", err, c.want)

@@ -39,8 +39,7 @@ const (
 
 // Bounds of a call into guests. A zero field is no limit.
 type Bounds struct {
-	// Time is what the call may take on the clock; the deadline of the context
-	// counts too.
+	// Time is what the call may take on the clock: see WithTime.
 	Time time.Duration
 	// CPU is what guests may compute in all.
 	CPU time.Duration
@@ -96,9 +95,6 @@ func (e *Engine) NewMeter(b Bounds) *Meter {
 // Reset makes m a new meter.
 func (m *Meter) Reset(e *Engine, b Bounds) {
 	*m = Meter{bounds: b, turns: e.turns, epoch: time.Now(), since: -1, deadline: math.MaxInt64, budget: maxBudget / 4}
-	if b.Time > 0 {
-		m.deadline = b.Time
-	}
 }
 
 type meterKey struct{}
@@ -187,11 +183,8 @@ func (m *Meter) check(ctx context.Context, now time.Duration) error {
 		return context.Cause(ctx)
 	}
 	if now >= m.deadline {
-		if m.bounds.Time > 0 && m.deadline == m.bounds.Time {
-			return &LimitError{Resource: ResourceTime, Limit: uint64(m.bounds.Time), Requested: uint64(now)}
-		}
 		// The context is about to end, with the cause that its maker gave it.
-		late := time.NewTimer(quantum)
+		late := time.NewTimer(patience)
 		defer late.Stop()
 		select {
 		case <-ctx.Done():
