@@ -9,7 +9,7 @@ type Metering struct {
 	//	yield: (func (param $left i32) (result i32))
 	//
 	// which is called when the budget is used up. left is what is left of it,
-	// below zero; the result is the next budget, in units, and may be negative.
+	// below zero; the result is the next budget, in units, from 0 to 2^30.
 	Module, Name string
 	// Counter is the name under which what is left of the budget, a mutable i32
 	// global, is exported; "" exports nothing. It must not be an export's name.

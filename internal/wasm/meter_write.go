@@ -5,6 +5,7 @@ type writeMark struct {
 	inside  int  // inside of this block
 	sum     int  // in all open blocks up to and with this one
 	results bool // the block leaves results
+	charge  int  // of the loop that it is
 }
 
 // A check must not stand in the way of the registers that a loop keeps its
@@ -21,7 +22,7 @@ type writeMark struct {
 //	      BODY
 //	      br $exit
 //	    end
-//	    call slow
+//	    call slow; give the charge back
 //	    br $again
 //	  end
 //	end
@@ -53,9 +54,11 @@ func (w *meter) appendOpening(b []byte, n int) []byte {
 	return append(appendI32(b, 0), byte(opI32LtS), byte(opBrIf), 0)
 }
 
-// appendClosing ends it, from the end of $cold on.
-func (w *meter) appendClosing(b []byte) []byte {
-	return append(w.appendSlow(append(b, byte(opEnd))), byte(opBr), 0, byte(opEnd))
+// appendClosing ends it, from the end of $cold on. What was charged is given back,
+// since it is charged again: or else a budget below n would be none at all.
+func (w *meter) appendClosing(b []byte, n int) []byte {
+	b = w.appendCharge(w.appendSlow(append(b, byte(opEnd))), -n)
+	return append(b, byte(opBr), 0, byte(opEnd))
 }
 
 const (
@@ -87,7 +90,7 @@ func (w *meter) body(f *meterFunc) []byte {
 		return marks[len(marks)-1]
 	}
 	push := func(inside, added int, results bool) {
-		marks = append(marks, writeMark{inside, top().sum + added, results})
+		marks = append(marks, writeMark{inside: inside, sum: top().sum + added, results: results})
 	}
 	depth := func(d uint32) uint32 {
 		l := fn
@@ -138,6 +141,7 @@ func (w *meter) body(f *meterFunc) []byte {
 				b = append(append(b, byte(opBlock)), code[in.pos+1:r.pos]...)
 				b = w.appendOpening(b, n)
 				push(1, 2, in.block.index >= 0 || in.block.one)
+				marks[len(marks)-1].charge = n
 			}
 		case opTryTable:
 			if top().sum == 0 {
@@ -161,7 +165,7 @@ func (w *meter) body(f *meterFunc) []byte {
 			if len(marks) == 0 {
 				b = append(b, code[from:in.pos]...)
 				if f.check {
-					b = append(w.appendClosing(append(b, byte(opReturn))), byte(opUnreachable))
+					b = append(w.appendClosing(append(b, byte(opReturn)), f.entry), byte(opUnreachable))
 				}
 				b = append(b, byte(opEnd))
 				break
@@ -172,7 +176,7 @@ func (w *meter) body(f *meterFunc) []byte {
 				continue
 			}
 			b = append(b, code[from:in.pos]...)
-			b = w.appendClosing(append(b, byte(opBr), 2))
+			b = w.appendClosing(append(b, byte(opBr), 2), l.charge)
 			if l.results {
 				b = append(b, byte(opUnreachable))
 			}
