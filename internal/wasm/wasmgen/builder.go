@@ -108,10 +108,15 @@ func (b *Builder) Elements(mode wasm.SegmentMode, table uint32, at int32, funcs 
 }
 
 func constI32(v int32) wasm.Expr {
-	var c Code
-	c.I32(v)
+	return wasm.Expr{Code: Expr(func(c *Code) { c.I32(v) })}
+}
+
+// Expr returns an expression, with its end, that does not count.
+func Expr(code func(*Code)) []byte {
+	c := &Code{}
+	code(c)
 	c.Op(opEnd)
-	return wasm.Expr{Code: c.b}
+	return c.b
 }
 
 // Export adds an export.
