@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"strings"
+	"unsafe"
 )
 
 // Memory is a guest's linear memory.
@@ -166,9 +168,12 @@ func (cx *Context) Clone(b []byte) []byte {
 		cx.Work(uint64(len(b)))
 		return append([]byte(nil), b...)
 	}
-	c := make([]byte, len(b))
-	cx.Move(c, b)
-	return c
+	var s strings.Builder // whose memory is not cleared first
+	for s.Grow(len(b)); len(b) > 0; b = b[min(len(b), pollBytes):] {
+		n, _ := s.Write(b[:min(len(b), pollBytes)])
+		cx.Work(uint64(n))
+	}
+	return unsafe.Slice(unsafe.StringData(s.String()), s.Len())
 }
 
 func (cx *Context) at(p, n uint32) []byte { return cx.Memory.Bytes()[p:][:n:n] }
