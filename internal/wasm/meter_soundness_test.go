@@ -323,6 +323,19 @@ func hostilePrograms() map[string]*wasmgen.Program {
 				c.Op(end)
 			})
 		})
+		add(fmt.Sprintf("dear and cheap ways round, %d", size), func(h *hostile) {
+			h.run(func(c *wasmgen.Code) {
+				c.Block(loop, wasmgen.Void)
+				c.Op(localGet, counter)
+				c.Op(i32Eqz)
+				c.Block(ifOp, wasmgen.Void) // always
+				work(c, size)
+				c.Op(br, 1)
+				c.Op(end)
+				c.Op(br, 0)
+				c.Op(end)
+			})
+		})
 		add(fmt.Sprintf("nested loops, %d", size), func(h *hostile) {
 			h.run(func(c *wasmgen.Code) {
 				times(c, counter, 500, func() {
