@@ -194,7 +194,7 @@ func TestSizeLimits(t *testing.T) {
 // in the guest, and a guest can name the same bytes any number of times. Whatever
 // is counted is at least what is allocated.
 func TestHostBytes(t *testing.T) {
-	const limit = 1 << 20
+	const limit, size = 1 << 18, 1 << 22
 	labels8 := labels(8)
 	for _, c := range []struct {
 		elem *Type
@@ -206,14 +206,12 @@ func TestHostBytes(t *testing.T) {
 		{Enum("a"), 0}, {Variant(Case{"a", Tuple(U8)}), 0}, {FixedList(U8, 1), 1}, {FixedList(FixedList(U16, 2), 2), 1},
 		{Borrow(fuzzResource), 1}, {Map(U8, List(U8)), 0},
 	} {
-		cx, g := newGuest(1<<24, UTF8)
+		cx, g := newGuest(0, UTF8)
 		cx.HostBytes = limit
-		for i := range g.b {
-			g.b[i] = c.fill
-		}
+		g.b = bytes.Repeat([]byte{c.fill}, size)
 		if c.elem.Kind == KindBorrow {
 			cx.Handles.AddOwn(file, Rep{})
-			for i := uint32(0); i < 1<<24; i += 4 {
+			for i := uint32(0); i < size; i += 4 {
 				cx.store32(i, 1)
 			}
 		}

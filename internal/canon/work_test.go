@@ -1,6 +1,7 @@
 package canon
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 )
@@ -37,10 +38,8 @@ func TestPoll(t *testing.T) {
 		flat := ft.FlattenLift(false, false)
 		core := []uint64{16, uint64(c.units)}
 		guests := func() (from, to *Context) {
-			from, g := newGuest(size+16, c.from)
-			for i := range g.b {
-				g.b[i] = c.fill[i%2]
-			}
+			from, g := newGuest(0, c.from)
+			g.b = bytes.Repeat(c.fill[:], size/2+8)
 			to, _ = newGuest(6*size, c.to)
 			from.HostBytes = 1 << 30
 			return from, to

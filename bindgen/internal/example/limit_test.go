@@ -1,6 +1,7 @@
 package example
 
 import (
+	"bytes"
 	"errors"
 	"runtime"
 	"testing"
@@ -12,7 +13,7 @@ import (
 // Lists that take far more of the host than of the guest are cut off: whatever
 // is allocated for them is counted.
 func TestHostBytes(t *testing.T) {
-	const limit, size = 1 << 20, 1 << 24
+	const limit, size = 1 << 18, 1 << 22
 	r := registry{}
 	echo, err := LookupEcho(echoExporter{newGuest()})
 	if err = errors.Join(err, DefineEcho(r, echo), DefineStore(r, store{})); err != nil {
@@ -33,10 +34,7 @@ func TestHostBytes(t *testing.T) {
 			}
 			for _, fill := range []byte{0, 1} {
 				g := newGuest()
-				g.mem = make([]byte, size)
-				for i := range g.mem {
-					g.mem[i] = fill
-				}
+				g.mem = bytes.Repeat([]byte{fill}, size)
 				if p.Type.Elem.Kind == canon.KindBorrow {
 					for i := range g.mem {
 						g.mem[i] = byte(1 - min(i%4, 1)) // handle 1
