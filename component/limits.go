@@ -34,7 +34,7 @@ type Limits struct {
 	// in a call.
 	HostBytes uint64
 	// StackBytes bounds the memory of the host that the call stacks of guests take
-	// in a call; the default is 64 MiB. Stacks are doubled when they are full, and
+	// in a call; the default is 32 MiB. Stacks are doubled when they are full, and
 	// looked at from time to time only; for both, frames themselves may take a
 	// quarter of it. The interpreter has a limit of its own instead.
 	StackBytes uint64
@@ -74,7 +74,7 @@ func (l Limits) withDefaults() Limits {
 		l.HostBytes = canon.DefaultHostBytes
 	}
 	if l.StackBytes == 0 {
-		l.StackBytes = 64 << 20
+		l.StackBytes = 32 << 20
 	}
 	return l
 }

@@ -276,3 +276,42 @@ func TestInstancesLimit(t *testing.T) {
 		}
 	}
 }
+
+// A linker's limits are those of what it prepares.
+func TestSetLimits(t *testing.T) {
+	e := component.NewEngine(component.Options{})
+	t.Cleanup(func() { _ = e.Close(context.Background()) })
+	c, err := e.Compile(t.Context(), worker())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := e.NewLinker()
+	in, err := l.Instance("a:b/c")
+	if err == nil {
+		err = in.Func("rest", nil, func(context.Context, []component.Val) (component.Val, error) { return nil, nil })
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := l.Prepare(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.SetLimits(component.Limits{Fuel: 1000}); err != nil {
+		t.Fatal(err)
+	}
+	after, err := l.Prepare(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := run(t.Context(), t, before, "count", component.U32Val(1000)); err != nil {
+		t.Error(err)
+	}
+	_, err = run(t.Context(), t, after, "count", component.U32Val(1000))
+	wantLimit(t, err, component.LimitedFuel)
+	for _, limits := range []component.Limits{{TableElements: 5}, {Instances: 5}} {
+		if l.SetLimits(limits) == nil {
+			t.Errorf("%+v was accepted", limits)
+		}
+	}
+}

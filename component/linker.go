@@ -16,12 +16,32 @@ import (
 type Linker struct {
 	engine *Engine
 	root   *Namespace
+	limits Limits
 }
 
 // NewLinker returns an empty linker: a component that imports anything can't
 // be prepared with it.
 func (e *Engine) NewLinker() *Linker {
-	return &Linker{engine: e, root: &Namespace{items: map[string]*offer{}}}
+	return &Linker{engine: e, root: &Namespace{items: map[string]*offer{}}, limits: e.limits}
+}
+
+// SetLimits sets the limits of what is prepared from now on, in place of the
+// engine's. Those of tables and of instances hold when a component is compiled:
+// it is an error to set others than the engine's.
+func (l *Linker) SetLimits(limits Limits) error {
+	have := l.engine.limits
+	if limits.TableElements == 0 {
+		limits.TableElements = have.TableElements
+	}
+	if limits.Instances == 0 {
+		limits.Instances = have.Instances
+	}
+	if limits.TableElements != have.TableElements || limits.Instances != have.Instances {
+		return fmt.Errorf("limits of %d table elements and %d instances: only those of the engine, %d and %d, can be enforced",
+			limits.TableElements, limits.Instances, have.TableElements, have.Instances)
+	}
+	l.limits = limits.withDefaults()
+	return nil
 }
 
 // Namespace is a set of definitions on offer: an instance, or what a world

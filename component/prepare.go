@@ -26,7 +26,7 @@ type Prepared struct {
 func (l *Linker) Prepare(ctx context.Context, c *Component) (*Prepared, error) {
 	p := &Prepared{
 		component: c,
-		limits:    c.engine.limits,
+		limits:    l.limits,
 		funcs:     make([]*hostFunc, len(c.plan.imports)),
 		resources: make([]*canon.ResourceType, len(c.plan.resources)),
 		modules:   make(map[int]*engine.Module),

@@ -32,7 +32,7 @@ const (
 	MaxUnchecked = 8192
 	// maxTail is how much of that may follow a call that may have been
 	// recursive, since a stack of any height may be unwound by such tails.
-	maxTail = 64
+	maxTail = 128
 	// indirectCharge pays for what a function that is called indirectly does
 	// before it charges for itself.
 	indirectCharge = 16
