@@ -10,6 +10,7 @@ import (
 
 	"github.com/ashlar-wasm/ashlar/internal/canon"
 	"github.com/ashlar-wasm/ashlar/internal/engine"
+	"github.com/ashlar-wasm/ashlar/internal/limit"
 )
 
 // Limits bound what a component may use. A zero field takes the default. All hold
@@ -86,35 +87,24 @@ func (l *Limits) bounds() engine.Bounds {
 
 // LimitError reports that a guest reached a limit. It is wrapped by the error of
 // the call that it ended.
-type LimitError = engine.LimitError
+type LimitError = limit.Error
 
 // Limited is something of which a guest may have only so much.
-type Limited = engine.Resource
+type Limited = limit.Resource
 
 // What Limits bound.
 const (
-	LimitedMemory    = engine.ResourceMemory      // in bytes
-	LimitedStack     = engine.ResourceStack       // in bytes
-	LimitedCPU       = engine.ResourceCPU         // in nanoseconds
-	LimitedTime      = engine.ResourceTime        // in nanoseconds
-	LimitedFuel      = engine.ResourceFuel        // in units of work
-	LimitedInstances = engine.ResourceInstances   // core instances
-	LimitedHost      = Limited(canon.HostMemory)  // in bytes
-	LimitedPassed    = Limited(canon.PassedBytes) // in bytes
+	LimitedMemory    = limit.Memory    // in bytes
+	LimitedTables    = limit.Tables    // elements of a table
+	LimitedHandles   = limit.Handles   // of a component instance
+	LimitedInstances = limit.Instances // core instances
+	LimitedStack     = limit.Stack     // in bytes
+	LimitedHost      = limit.Host      // in bytes
+	LimitedPassed    = limit.Passed    // in bytes: those copied between components in a call, 1 GiB at most
+	LimitedCPU       = limit.CPU       // in nanoseconds
+	LimitedTime      = limit.Time      // in nanoseconds
+	LimitedFuel      = limit.Fuel      // in units of work
 )
-
-// limitOf returns the limit that an error is about, nil if it is about none.
-func limitOf(err error) *LimitError {
-	var limit *LimitError
-	if errors.As(err, &limit) {
-		return limit
-	}
-	var values *canon.LimitError
-	if errors.As(err, &values) {
-		return &LimitError{Resource: Limited(values.Resource), Limit: values.Limit, Requested: values.Requested}
-	}
-	return nil
-}
 
 // Usage is what calls into instances used, until now.
 type Usage struct {
@@ -179,7 +169,8 @@ func (i *Instance) metered(ctx context.Context, f func() error) error {
 	i.cpu += i.meter.CPU()
 	p.usage.calls.Add(1)
 	p.usage.cpu.Add(int64(i.meter.CPU()))
-	if limit := limitOf(err); limit != nil {
+	var limit *LimitError
+	if errors.As(err, &limit) {
 		p.usage.reached(limit.Resource)
 	} else if !refused && i.mems.Exceeded() != nil {
 		p.usage.reached(LimitedMemory)

@@ -330,5 +330,5 @@ func TestHandleLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := callU32(t, i, "leak", 1)
-	wantTrap(t, err, "limit of 3 handles")
+	wantLimit(t, err, component.LimitedHandles)
 }

@@ -106,8 +106,6 @@ func (i *Instance) callError(err error) error {
 		case *engine.Trap:
 			segments = append(segments, e.Frames)
 			return &Trap{Kind: coreTrapKind(e.Message), Message: e.Message, Component: i.location(), Stack: join(segments), cause: err}
-		case *canon.LimitError:
-			err = limitOf(e)
 		case *canon.Trap:
 			return &Trap{Kind: TrapCanonicalABI, Message: e.Message, Component: i.location(), Stack: join(segments), cause: err}
 		case *Trap:

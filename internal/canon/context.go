@@ -2,10 +2,11 @@ package canon
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
 	"strings"
 	"unsafe"
+
+	"github.com/ashlar-wasm/ashlar/internal/limit"
 )
 
 // Memory is a guest's linear memory.
@@ -36,7 +37,7 @@ type Context struct {
 	Fused bool
 	// HostBytes bounds the memory of the host, in bytes, that lifting values from
 	// this side of the call takes; 0 means DefaultHostBytes. Beyond it, lifting
-	// panics with a *LimitError.
+	// panics with a *limit.Error.
 	HostBytes uint64
 	// Poll is called now and then while much is lifted or lowered, so that it takes
 	// no longer than it may: it panics where the call must end. It may be nil.
@@ -63,33 +64,16 @@ const maxBytes = 1<<28 - 1
 // DefaultHostBytes is the default of Context.HostBytes.
 const DefaultHostBytes = 128 << 20
 
-// What a LimitError is about.
-const (
-	HostMemory  = "host memory for values"
-	PassedBytes = "bytes passed between components"
-)
-
-// LimitError reports that a limit of one call was exceeded.
-type LimitError struct {
-	Resource  string // HostMemory or PassedBytes
-	Limit     uint64 // in bytes
-	Requested uint64 // what was asked for in all
-}
-
-func (e *LimitError) Error() string {
-	return fmt.Sprintf("%s limit exceeded: %d bytes requested, %d allowed", e.Resource, e.Requested, e.Limit)
-}
-
 // Charge counts bytes of the host's memory that a lifted value takes: lists may
 // name the same memory any number of times, and what is small in a guest may be
 // large here.
 func (cx *Context) Charge(n uint64) {
-	limit := cx.HostBytes
-	if limit == 0 {
-		limit = DefaultHostBytes
+	most := cx.HostBytes
+	if most == 0 {
+		most = DefaultHostBytes
 	}
-	if cx.lifted += n; cx.lifted > limit {
-		panic(&LimitError{Resource: HostMemory, Limit: limit, Requested: cx.lifted})
+	if cx.lifted += n; cx.lifted > most {
+		panic(&limit.Error{Resource: limit.Host, Limit: most, Requested: cx.lifted})
 	}
 }
 

@@ -3,6 +3,8 @@ package canon
 import (
 	"encoding/binary"
 	"unsafe"
+
+	"github.com/ashlar-wasm/ashlar/internal/limit"
 )
 
 // Copier copies the values of a function's calls from the memory of one guest
@@ -76,7 +78,7 @@ const maxCarried = 1 << 30
 
 func (v *Values) carry(n uint64) {
 	if v.carried += n; v.carried > maxCarried {
-		panic(&LimitError{Resource: PassedBytes, Limit: maxCarried, Requested: v.carried})
+		panic(&limit.Error{Resource: limit.Passed, Limit: maxCarried, Requested: v.carried})
 	}
 }
 

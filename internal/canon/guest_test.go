@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/ashlar-wasm/ashlar/internal/limit"
 )
 
 // guest is a memory with an allocator that never frees, and that remembers
@@ -53,12 +55,12 @@ func trap(t testing.TB, fn func()) (message string) {
 }
 
 // exceeds runs f and returns the limit that it exceeds.
-func exceeds(t *testing.T, f func()) (err *LimitError) {
+func exceeds(t *testing.T, f func()) (err *limit.Error) {
 	t.Helper()
 	defer func() {
 		if r := recover(); r != nil {
 			var ok bool
-			if err, ok = r.(*LimitError); !ok {
+			if err, ok = r.(*limit.Error); !ok {
 				panic(r)
 			}
 		}

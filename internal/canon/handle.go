@@ -1,6 +1,10 @@
 package canon
 
-import "context"
+import (
+	"context"
+
+	"github.com/ashlar-wasm/ashlar/internal/limit"
+)
 
 // ResourceType is the runtime type of resources. Its identity is its address.
 type ResourceType struct {
@@ -60,12 +64,11 @@ type Table struct {
 func (t *Table) Len() int { return t.live }
 
 func (t *Table) add(e entry) uint32 {
-	limit := t.Limit
-	if limit == 0 {
-		limit = MaxTableLength
+	if t.Limit > 0 && t.live >= t.Limit {
+		panic(&limit.Error{Resource: limit.Handles, Limit: uint64(t.Limit), Requested: uint64(t.live) + 1})
 	}
-	if t.live >= limit {
-		Raise("resource table has no free keys: limit of %d handles reached", limit)
+	if t.live >= MaxTableLength {
+		Raise("resource table has no free keys: %d handles are the most there can be", MaxTableLength)
 	}
 	t.live++
 	if i := t.free; i != 0 {

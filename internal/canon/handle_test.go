@@ -3,6 +3,8 @@ package canon
 import (
 	"context"
 	"testing"
+
+	"github.com/ashlar-wasm/ashlar/internal/limit"
 )
 
 var (
@@ -103,10 +105,16 @@ func TestHandleLimit(t *testing.T) {
 	tab := Table{Limit: 2}
 	tab.AddOwn(file, Rep{})
 	i := tab.AddOwn(file, Rep{})
-	wantTrap(t, "limit of 2 handles", func() { tab.AddOwn(file, Rep{}) })
 	var call Scope
-	wantTrap(t, "limit of 2 handles", func() { tab.AddBorrow(file, Rep{}, &call) })
-	wantTrap(t, "limit of 2 handles", func() { tab.Add(1) })
+	for name, add := range map[string]func(){
+		"own":    func() { tab.AddOwn(file, Rep{}) },
+		"borrow": func() { tab.AddBorrow(file, Rep{}, &call) },
+		"other":  func() { tab.Add(1) },
+	} {
+		if err := exceeds(t, add); err.Resource != limit.Handles || err.Limit != 2 || err.Requested != 3 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	tab.Drop(i, file)
 	if got := tab.AddOwn(file, Rep{}); got != i {
 		t.Errorf("index %d, want %d", got, i)

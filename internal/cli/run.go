@@ -9,7 +9,7 @@ import (
 
 	"github.com/ashlar-wasm/ashlar/component"
 	"github.com/ashlar-wasm/ashlar/internal/binary"
-	"github.com/ashlar-wasm/ashlar/internal/engine"
+	"github.com/ashlar-wasm/ashlar/internal/limit"
 	"github.com/ashlar-wasm/ashlar/wasi"
 )
 
@@ -81,7 +81,7 @@ func runModule(ctx context.Context, f *file, sys *system, l *limits) (err error)
 
 // memoryLimit returns the error if it is that of the memory limit.
 func memoryLimit(err error) error {
-	var le *engine.LimitError
+	var le *limit.Error
 	if errors.As(err, &le) && le.Resource == "memory" {
 		return le
 	}

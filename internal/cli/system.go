@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ashlar-wasm/ashlar/component"
-	"github.com/ashlar-wasm/ashlar/internal/engine"
+	"github.com/ashlar-wasm/ashlar/internal/limit"
 	"github.com/ashlar-wasm/ashlar/wasi"
 )
 
@@ -144,7 +144,7 @@ func (l *limits) result(ctx context.Context, s *streams, err, exceeded error) er
 }
 
 func (l *limits) memoryError(exceeded error) error {
-	var le *engine.LimitError
+	var le *limit.Error
 	if errors.As(exceeded, &le) {
 		return fmt.Errorf("memory limit of %s exceeded: %d bytes were requested", l.memory.String(), le.Requested)
 	}

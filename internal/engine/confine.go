@@ -22,14 +22,18 @@ type Confinement struct {
 // Confine makes a valid module one that the engine can run without harm: metered,
 // with tables that stay within their limit, its start function held back for
 // Instantiate, and what the engine leaves unchecked checked. The module is
-// changed, but not what its fields refer to. The error is a *wasm.ComplexityError for
-// one that would take too long to compile.
+// changed, but not what its fields refer to. The error is a *wasm.UnsupportedError for
+// one that catches exceptions, and a *wasm.ComplexityError for one that would take too
+// long to compile.
 func Confine(m *wasm.Module, c Confinement) (Source, error) {
 	for i := range m.Exports {
 		if x := &m.Exports[i]; strings.HasPrefix(x.Name, reserved) {
 			return Source{}, &wasm.Error{Offset: x.Offset, Rule: "reserved name",
 				Detail: fmt.Sprintf("export %q begins with %q, which the runtime uses itself", x.Name, reserved)}
 		}
+	}
+	if err := m.CheckExceptions(); err != nil {
+		return Source{}, err
 	}
 	if err := wasm.CheckComplexity(m); err != nil {
 		return Source{}, err

@@ -15,6 +15,8 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/ashlar-wasm/ashlar/internal/limit"
 )
 
 // Features of core WebAssembly that modules may use.
@@ -195,7 +197,7 @@ type Instance struct {
 // and runs its start function, if that is exported as StartFunc. ctx reaches the
 // host functions called by the start function.
 //
-// The error is a *Trap when the guest trapped, a *LimitError when a declared
+// The error is a *Trap when the guest trapped, a *limit.Error when a declared
 // memory exceeds what mems grants, or a link error.
 func (e *Engine) Instantiate(ctx context.Context, m *Module, imports Imports, mems *Memories) (*Instance, error) {
 	inst, err := e.instantiate(ctx, m, imports, mems)
@@ -228,7 +230,7 @@ func (e *Engine) instantiate(ctx context.Context, m *Module, imports Imports, me
 	defer func() {
 		switch r := recover().(type) {
 		case nil:
-		case *LimitError:
+		case *limit.Error:
 			inst, err = nil, r
 		default:
 			panic(r)

@@ -1,6 +1,10 @@
 package engine
 
-import "github.com/tetratelabs/wazero/experimental"
+import (
+	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/ashlar-wasm/ashlar/internal/limit"
+)
 
 // Memories allocates the linear memories of a group of instances under one
 // limit, and owns them: they stay mapped until Release, whatever instance is
@@ -22,12 +26,12 @@ func (e *Engine) NewMemories(limit uint64) *Memories {
 // Used returns the bytes granted now.
 func (m *Memories) Used() uint64 { return m.used }
 
-// Exceeded reports, as a *LimitError, that some growth was refused; nil if none was.
-func (m *Memories) Exceeded() *LimitError {
+// Exceeded reports, as a *limit.Error, that some growth was refused; nil if none was.
+func (m *Memories) Exceeded() *limit.Error {
 	if m.exceeded == 0 {
 		return nil
 	}
-	return &LimitError{Resource: ResourceMemory, Limit: m.limit, Requested: m.exceeded}
+	return &limit.Error{Resource: limit.Memory, Limit: m.limit, Requested: m.exceeded}
 }
 
 // Release gives all memories back. No instance may use them any more.
@@ -39,12 +43,12 @@ func (m *Memories) Release() {
 }
 
 // Allocate implements experimental.MemoryAllocator. It panics with a
-// *LimitError if the initial size is over the limit, since the interface has
+// *limit.Error if the initial size is over the limit, since the interface has
 // no way to refuse; Instantiate recovers it.
 func (m *Memories) Allocate(initial, maximum uint64) experimental.LinearMemory {
 	if initial > m.limit-m.used {
 		m.exceeded = m.used + initial
-		panic(&LimitError{Resource: ResourceMemory, Limit: m.limit, Requested: m.exceeded})
+		panic(&limit.Error{Resource: limit.Memory, Limit: m.limit, Requested: m.exceeded})
 	}
 	l := &linearMemory{owner: m}
 	if !m.heap {

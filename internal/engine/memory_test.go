@@ -6,6 +6,7 @@ import (
 
 	"github.com/ashlar-wasm/ashlar/internal/engine"
 	"github.com/ashlar-wasm/ashlar/internal/guests"
+	"github.com/ashlar-wasm/ashlar/internal/limit"
 	"github.com/ashlar-wasm/ashlar/internal/wasm"
 )
 
@@ -123,8 +124,8 @@ func TestMemoryLimitIsShared(t *testing.T) {
 			if got := call(t, b, "grow", 1); got != refused {
 				t.Errorf("b: %d", got)
 			}
-			var limit *engine.LimitError
-			if _, err := tryWith(t, e, growing(1, 0), nil, mems); !errors.As(err, &limit) || limit.Requested != 5*page {
+			var over *limit.Error
+			if _, err := tryWith(t, e, growing(1, 0), nil, mems); !errors.As(err, &over) || over.Requested != 5*page {
 				t.Errorf("a third one: %v", err)
 			}
 			// Nothing of b is seen through a.
@@ -202,8 +203,8 @@ func TestMemoryOverLimitAtStart(t *testing.T) {
 			e := newEngine(t, cfg)
 			for range 3 {
 				mems := e.NewMemories(page)
-				var limit *engine.LimitError
-				if _, err := tryWith(t, e, growing(2, 0), nil, mems); !errors.As(err, &limit) || limit.Limit != page || limit.Requested != 2*page {
+				var over *limit.Error
+				if _, err := tryWith(t, e, growing(2, 0), nil, mems); !errors.As(err, &over) || over.Limit != page || over.Requested != 2*page {
 					t.Errorf("got %v", err)
 				}
 				mems.Release()

@@ -5,6 +5,8 @@ import (
 	"math"
 	"runtime"
 	"time"
+
+	"github.com/ashlar-wasm/ashlar/internal/limit"
 )
 
 // What metered modules import: a function of the engine's own.
@@ -57,7 +59,7 @@ func (b *Bounds) WithTime(ctx context.Context) (context.Context, context.CancelF
 	if b.Time <= 0 {
 		return ctx, func() {}
 	}
-	return context.WithTimeoutCause(ctx, b.Time, &LimitError{Resource: ResourceTime, Limit: uint64(b.Time), Requested: uint64(b.Time)})
+	return context.WithTimeoutCause(ctx, b.Time, &limit.Error{Resource: limit.Time, Limit: uint64(b.Time), Requested: uint64(b.Time)})
 }
 
 // Meter follows one call into guests, with all that they call in turn: it bounds
@@ -122,7 +124,7 @@ func meterOf(ctx context.Context) *Meter {
 func (m *Meter) now() time.Duration { return time.Since(m.epoch) }
 
 // Start starts the clock: guests run from now on. The error is that of the context
-// or a *LimitError if there is no time left.
+// or a *limit.Error if there is no time left.
 func (m *Meter) Start(ctx context.Context) error {
 	if d, ok := ctx.Deadline(); ok {
 		m.deadline = min(m.deadline, d.Sub(m.epoch))
@@ -194,7 +196,7 @@ func (m *Meter) check(ctx context.Context, now time.Duration) error {
 		}
 	}
 	if m.bounds.CPU > 0 && m.used > m.bounds.CPU {
-		return &LimitError{Resource: ResourceCPU, Limit: uint64(m.bounds.CPU), Requested: uint64(m.used)}
+		return &limit.Error{Resource: limit.CPU, Limit: uint64(m.bounds.CPU), Requested: uint64(m.used)}
 	}
 	return nil
 }
@@ -220,7 +222,7 @@ func (m *Meter) yield(ctx context.Context, left int32) int32 {
 	}
 	if m.bounds.Stack > 0 {
 		if used := m.below + m.active.stackUsed(); used > m.bounds.Stack/4 {
-			panic(&LimitError{Resource: ResourceStack, Limit: m.bounds.Stack, Requested: 4 * used})
+			panic(&limit.Error{Resource: limit.Stack, Limit: m.bounds.Stack, Requested: 4 * used})
 		}
 	}
 	took := m.used - m.yielded
@@ -228,7 +230,7 @@ func (m *Meter) yield(ctx context.Context, left int32) int32 {
 	if m.bounds.Fuel > 0 {
 		m.fuel += uint64(-int64(left))
 		if m.fuel >= m.bounds.Fuel {
-			panic(&LimitError{Resource: ResourceFuel, Limit: m.bounds.Fuel, Requested: m.fuel})
+			panic(&limit.Error{Resource: limit.Fuel, Limit: m.bounds.Fuel, Requested: m.fuel})
 		}
 		m.budget = int64(min(fuelGrant, m.bounds.Fuel-m.fuel))
 		m.fuel += uint64(m.budget)

@@ -3,6 +3,8 @@ package engine
 import (
 	"errors"
 	"strings"
+
+	"github.com/ashlar-wasm/ashlar/internal/limit"
 )
 
 // Trap is a core WebAssembly trap.
@@ -86,8 +88,8 @@ func trapOf(err error) error {
 			for strings.Contains(inner.Error(), "(recovered by wazero)") && errors.Unwrap(inner) != nil {
 				inner = errors.Unwrap(inner)
 			}
-			if limit, ok := inner.(*LimitError); ok && limit.Resource == ResourceStack {
-				return &Trap{Message: "call stack exhausted", Frames: frames, cause: limit}
+			if over, ok := inner.(*limit.Error); ok && over.Resource == limit.Stack {
+				return &Trap{Message: "call stack exhausted", Frames: frames, cause: over}
 			}
 			return &HostError{Err: inner, Frames: frames}
 		}

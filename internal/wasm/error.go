@@ -70,6 +70,8 @@ const (
 	// SelectReferences are selects whose type is written in more than one byte, which
 	// the engine misreads, or is exnref.
 	SelectReferences
+	// CaughtExceptions are handlers of exceptions: see [Module.CheckExceptions].
+	CaughtExceptions
 )
 
 func (f Feature) String() string {
@@ -110,6 +112,8 @@ func (f Feature) String() string {
 		return "exceptions that carry vectors"
 	case SelectReferences:
 		return "select of references other than funcref and externref"
+	case CaughtExceptions:
+		return "handlers of exceptions"
 	default:
 		return fmt.Sprintf("feature %d", uint8(f))
 	}

@@ -8,12 +8,13 @@ import (
 
 	"github.com/ashlar-wasm/ashlar/component/abi"
 	"github.com/ashlar-wasm/ashlar/internal/canon"
+	"github.com/ashlar-wasm/ashlar/internal/limit"
 )
 
 // Lists that take far more of the host than of the guest are cut off: whatever
 // is allocated for them is counted.
 func TestHostBytes(t *testing.T) {
-	const limit, size = 1 << 18, 1 << 22
+	const hostBytes, size = 1 << 18, 1 << 22
 	r := registry{}
 	echo, err := LookupEcho(echoExporter{newGuest()})
 	if err = errors.Join(err, DefineEcho(r, echo), DefineStore(r, store{})); err != nil {
@@ -42,7 +43,7 @@ func TestHostBytes(t *testing.T) {
 					c := abi.NewCall(t.Context(), &g.cx)
 					c.PutOwn(resourceBucket, &bucket{})
 				}
-				g.cx.HostBytes = limit
+				g.cx.HostBytes = hostBytes
 				stack := make([]uint64, 17)
 				stack[pos+1] = uint64(size / p.Type.Elem.Size)
 				var before, after runtime.MemStats
@@ -54,8 +55,8 @@ func TestHostBytes(t *testing.T) {
 					return nil
 				}()
 				runtime.ReadMemStats(&after)
-				var exceeded *canon.LimitError
-				if used := after.TotalAlloc - before.TotalAlloc; used > 3*limit {
+				var exceeded *limit.Error
+				if used := after.TotalAlloc - before.TotalAlloc; used > 3*hostBytes {
 					t.Errorf("%s(%s: %s): %d bytes allocated, %v", name, p.Name, p.Type, used, err)
 				}
 				switch {
