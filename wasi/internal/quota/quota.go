@@ -1,0 +1,179 @@
+// Package quota counts what guests hold of the host, and refuses more than they
+// may have.
+package quota
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"github.com/ashlar-wasm/ashlar/internal/limit"
+)
+
+// The resources that are counted.
+const (
+	Connections limit.Resource = "connections"       // sockets, requests and lookups
+	Files       limit.Resource = "open files"        // and directories, and readers of them
+	Streams     limit.Resource = "streams"           // with buffers
+	Fields      limit.Resource = "bytes of fields"   // of HTTP, with methods and URIs
+	Random      limit.Resource = "random bytes"      // in one call
+	Pollables   limit.Resource = "pollables to poll" // in one call
+)
+
+// kinds are those of which guests hold some.
+var kinds = [...]limit.Resource{Connections, Files, Streams, Fields}
+
+func kindOf(r limit.Resource) int {
+	for i, k := range kinds {
+		if k == r {
+			return i
+		}
+	}
+	panic("quota: " + string(r) + " is not held")
+}
+
+// Limits bound what one guest holds at a time.
+type Limits struct{ Connections, Files, Streams, Fields uint64 }
+
+func (l Limits) of(kind int) uint64 {
+	return [...]uint64{l.Connections, l.Files, l.Streams, l.Fields}[kind]
+}
+
+// Book has the accounts of guests that share limits. A nil Book has none: it
+// gives what is asked for. It is safe for concurrent use.
+type Book struct {
+	limits  Limits
+	reached func(context.Context, *limit.Error)
+	all     guest // those without a context of their own
+
+	mu     sync.Mutex
+	counts map[limit.Resource]uint64
+}
+
+// NewBook returns a book. It tells reached, which may be nil, when a guest meets
+// a limit for the first time.
+func NewBook(l Limits, reached func(context.Context, *limit.Error)) *Book {
+	return &Book{limits: l, reached: reached, counts: make(map[limit.Resource]uint64)}
+}
+
+// guest is the account of one.
+type guest struct {
+	held [len(kinds)]atomic.Uint64
+	told sync.Map // of limit.Resource
+}
+
+type guestKey struct{}
+
+// WithGuest gives the calls made with the context an account of their own.
+func WithGuest(ctx context.Context) context.Context {
+	return context.WithValue(ctx, guestKey{}, &guest{})
+}
+
+func (b *Book) guest(ctx context.Context) *guest {
+	if g, ok := ctx.Value(guestKey{}).(*guest); ok {
+		return g
+	}
+	return &b.all
+}
+
+// Hold is a part of a guest's account. It is safe for concurrent use; nil holds
+// nothing.
+type Hold struct {
+	book  *Book
+	guest *guest
+	kind  int
+	mu    sync.Mutex
+	n     uint64
+	over  bool
+}
+
+// Take counts n of a resource. The error is a *limit.Error.
+func (b *Book) Take(ctx context.Context, r limit.Resource, n uint64) (*Hold, error) {
+	if b == nil {
+		return nil, nil
+	}
+	h := &Hold{book: b, guest: b.guest(ctx), kind: kindOf(r)}
+	if err := h.Grow(ctx, n); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// Grow counts n more. Nothing is counted any more after Give.
+func (h *Hold) Grow(ctx context.Context, n uint64) error {
+	if h == nil {
+		return nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.over {
+		return nil
+	}
+	most, held := h.book.limits.of(h.kind), &h.guest.held[h.kind]
+	for {
+		now := held.Load()
+		if n > most || now > most-n {
+			return h.book.refuse(ctx, h.guest, &limit.Error{Resource: kinds[h.kind], Limit: most, Requested: now + n})
+		}
+		if held.CompareAndSwap(now, now+n) {
+			h.n += n
+			return nil
+		}
+	}
+}
+
+// Shrink gives back n of what is held.
+func (h *Hold) Shrink(n uint64) {
+	if h == nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n = min(n, h.n)
+	h.n -= n
+	h.guest.held[h.kind].Add(-n)
+}
+
+// Give gives back all that is held, once.
+func (h *Hold) Give() {
+	if h == nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.guest.held[h.kind].Add(-h.n)
+	h.n, h.over = 0, true
+}
+
+// Check fails if n, of a resource that is not held, is more than most.
+func (b *Book) Check(ctx context.Context, r limit.Resource, n, most uint64) error {
+	if n <= most {
+		return nil
+	}
+	err := &limit.Error{Resource: r, Limit: most, Requested: n}
+	if b == nil {
+		return err
+	}
+	return b.refuse(ctx, b.guest(ctx), err)
+}
+
+func (b *Book) refuse(ctx context.Context, g *guest, err *limit.Error) error {
+	b.mu.Lock()
+	b.counts[err.Resource]++
+	b.mu.Unlock()
+	if _, before := g.told.LoadOrStore(err.Resource, true); !before && b.reached != nil {
+		b.reached(ctx, err)
+	}
+	return err
+}
+
+// Counts returns how often each limit was met.
+func (b *Book) Counts() map[limit.Resource]uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	counts := make(map[limit.Resource]uint64, len(b.counts))
+	for r, n := range b.counts {
+		counts[r] = n
+	}
+	return counts
+}
