@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/ashlar-wasm/ashlar/wasi/internal/address"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/socket"
 )
 
@@ -67,18 +68,19 @@ func parseNetRule(text string) (netRule, error) {
 	if host == "*" {
 		return r, nil
 	}
-	if a, err := netip.ParseAddr(host); err == nil && a.Zone() == "" {
-		r.prefix = netip.PrefixFrom(a, a.BitLen())
-		return r, nil
-	}
 	if p, err := netip.ParsePrefix(host); err == nil {
-		r.prefix = p.Masked()
+		r.prefix = plainPrefix(p)
 		return r, nil
 	}
-	r.name = strings.ToLower(strings.TrimSuffix(host, "."))
-	if r.name == "" || strings.ContainsAny(r.name, "*/:?#@ []") {
+	h, ok := address.ParseHost(host)
+	if !ok {
 		return bad("bad host")
 	}
+	if h.Addr.IsValid() {
+		r.prefix = netip.PrefixFrom(h.Addr, h.Addr.BitLen())
+		return r, nil
+	}
+	r.name = h.Name
 	if r.uses[0] == socket.ListenTCP || r.uses[0] == socket.BindUDP {
 		return bad("listening needs an address")
 	}
@@ -126,8 +128,19 @@ func (r netRule) lookups() bool {
 	return slices.Contains(r.uses, socket.ConnectTCP) || slices.Contains(r.uses, socket.SendUDP)
 }
 
+// means reports whether a, found for name, is an address that the rule is about.
+func (r netRule) means(name string, a netip.Addr) bool {
+	switch {
+	case r.prefix.IsValid():
+		return r.prefix.Contains(a)
+	case r.name == "":
+		return address.Public(a)
+	}
+	return r.name == name && address.StandsFor(name, a)
+}
+
 func (p *netPolicy) allow(u socket.Use, a netip.AddrPort) bool {
-	addr := a.Addr().Unmap().WithZone("")
+	addr := plainAddr(a.Addr())
 	for _, r := range p.rules {
 		if !slices.Contains(r.uses, u) || a.Port() < r.from || a.Port() > r.to {
 			continue
@@ -138,7 +151,10 @@ func (p *netPolicy) allow(u socket.Use, a netip.AddrPort) bool {
 				return true
 			}
 		case r.name == "":
-			return true
+			// To listen, * is every address of this machine.
+			if !r.lookups() || address.Public(addr) {
+				return true
+			}
 		default:
 			p.mu.Lock()
 			known := slices.Contains(p.found[r.name], addr)
@@ -158,20 +174,30 @@ func (p *netPolicy) lookup(name string) bool {
 	})
 }
 
-func (p *netPolicy) learn(name string, addrs []netip.Addr) {
-	if !slices.ContainsFunc(p.rules, func(r netRule) bool { return r.name == name }) {
-		return
-	}
+// learn returns those addresses of a name that guests may use, and remembers
+// those that only the name allows.
+func (p *netPolicy) learn(name string, addrs []netip.Addr) []netip.Addr {
+	var told []netip.Addr
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, a := range addrs {
-		known := p.found[name]
-		if slices.Contains(known, a) {
-			continue
+		a = plainAddr(a)
+		means := false
+		for _, r := range p.rules {
+			if !r.lookups() || !r.means(name, a) {
+				continue
+			}
+			means = true
+			if known := p.found[name]; r.name != "" && !slices.Contains(known, a) {
+				if len(known) == maxFound {
+					known = slices.Delete(known, 0, 1)
+				}
+				p.found[name] = append(known, a)
+			}
 		}
-		if len(known) == maxFound {
-			known = known[1:]
+		if means {
+			told = append(told, a)
 		}
-		p.found[name] = append(known, a)
 	}
+	return told
 }

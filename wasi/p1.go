@@ -5,6 +5,7 @@ import (
 
 	"github.com/ashlar-wasm/ashlar/internal/engine"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/p1"
+	"github.com/ashlar-wasm/ashlar/wasi/internal/quota"
 )
 
 // P1Module is the name from which core modules import the functions of WASI 0.1.
@@ -19,6 +20,7 @@ func P1() []engine.HostFunc { return p1.Funcs() }
 // the context returned, by one goroutine at a time; end closes what the module
 // left open.
 func (s *System) StartP1(ctx context.Context) (run context.Context, end func()) {
+	ctx = quota.WithGuest(ctx)
 	p := p1.NewProcess(ctx, &s.grants)
 	return p.Attach(ctx), p.Close
 }

@@ -13,7 +13,7 @@ import (
 // must outlive what is linked to it.
 func (s *System) AddTo(r abi.Registry) error {
 	imports := p2.Imports(&s.grants)
-	imports.HTTPTypes = p2http.Host{}
+	imports.HTTPTypes = p2http.Host{Book: s.grants.Book}
 	imports.OutgoingHandler = &s.client
 	return imports.Define(r)
 }

@@ -12,14 +12,15 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
-	"net/url"
-	"slices"
 	"strings"
 	"time"
 
+	"github.com/ashlar-wasm/ashlar/component"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/grant"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/p2http"
+	"github.com/ashlar-wasm/ashlar/wasi/internal/quota"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/sandbox"
 )
 
@@ -40,8 +41,14 @@ type Options struct {
 	// [KIND://]HOST[:PORT[-PORT]]. KIND is tcp or udp to reach HOST, tcp-listen
 	// or udp-listen to be reached at HOST; none means tcp and udp. HOST is an
 	// address (one of IPv6 in brackets if a port follows), a range of addresses
-	// such as 10.0.0.0/8, * for every address, or a name, which allows to look
-	// it up and to reach the addresses found. No port means any.
+	// such as 10.0.0.0/8, *, or a name, which allows to look it up and to reach
+	// the addresses found. No port means any.
+	//
+	// A name, or * for tcp and udp, stands for public addresses only: those of
+	// this machine, of private networks, link-local and all others that IANA
+	// lists for special purposes are out of reach, and guests are not told of
+	// them, unless a rule has their address or range. The name localhost stands
+	// for loopback addresses.
 	Net []string
 	// HTTP is where guests may send requests to.
 	HTTP HTTP
@@ -52,6 +59,14 @@ type Options struct {
 	// Random is the source of secure random bytes; nil means the host's. It
 	// must be safe for concurrent use.
 	Random io.Reader
+	// Resolver looks up names; nil means net.DefaultResolver.
+	Resolver *net.Resolver
+	// Limits bound what each guest holds of the host.
+	Limits Limits
+	// Reached, if not nil, is told when a guest meets a limit of this package for
+	// the first time, while it is being refused: to log it, say. It must be safe
+	// for concurrent use.
+	Reached func(context.Context, *component.LimitError)
 }
 
 // MaxDirs bounds the directories granted to one guest.
@@ -68,12 +83,15 @@ type Dir struct {
 type HTTP struct {
 	// Allow lists where requests may go. Each is [http://|https://]HOST[:PORT],
 	// where HOST is a name, *.NAME for the names below it, an address, a range
-	// of addresses such as 10.0.0.0/8, or * for every host. Ranges match
-	// addresses in the request, not those that a name resolves to. No port
-	// means any.
+	// of addresses such as 10.0.0.0/8, or * for every host. No port means any.
+	//
+	// As in Options.Net, names and * stand for public addresses only, and
+	// localhost for this machine. A range allows requests to the addresses in it;
+	// those to a name that resolves into it need a rule for the name, too.
 	Allow []string
 	// Transport sends the requests that are allowed; nil means one of the
-	// System's own, without proxies.
+	// System's own, without proxies, that connects only to addresses that are
+	// allowed. One given here has to see to that itself.
 	Transport http.RoundTripper
 }
 
@@ -138,8 +156,10 @@ func New(o Options) (*System, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.grants.Network = network
-	if err := s.allowHTTP(o.HTTP); err != nil {
+	s.grants.Book = quota.NewBook(o.Limits.quota(), o.Reached)
+	network.Resolver, network.Book = o.Resolver, s.grants.Book
+	s.grants.Network, s.client.Book = network, s.grants.Book
+	if err := s.allowHTTP(o.HTTP, o.Resolver); err != nil {
 		return nil, err
 	}
 	if len(o.Dirs) > MaxDirs {
@@ -159,24 +179,15 @@ func New(o Options) (*System, error) {
 }
 
 // allowHTTP makes the client for outgoing requests.
-func (s *System) allowHTTP(o HTTP) error {
-	var rules []hostRule
-	for _, text := range o.Allow {
-		r, err := parseHostRule(text)
-		if err != nil {
-			return err
-		}
-		rules = append(rules, r)
+func (s *System) allowHTTP(o HTTP, resolver *net.Resolver) error {
+	policy, err := newHTTPPolicy(o.Allow)
+	if err != nil || len(policy) == 0 {
+		return err
 	}
-	if len(rules) == 0 {
-		return nil
-	}
-	s.client.Allow = func(_ string, u *url.URL) bool {
-		return slices.ContainsFunc(rules, func(r hostRule) bool { return r.allows(u) })
-	}
+	s.client.Allow = policy.allow
 	s.client.Transport = o.Transport
 	if o.Transport == nil {
-		s.transport = p2http.NewTransport()
+		s.transport = p2http.NewTransport(resolver, policy.reach)
 		s.client.Transport = s.transport
 	}
 	return nil
@@ -195,7 +206,8 @@ func (s *System) Close() error {
 }
 
 // WithStdio gives the calls made with the context standard streams of their own
-// in place of those of the Options.
+// in place of those of the Options. They count as those of a guest of their own,
+// with limits of its own; all calls without count as those of one guest.
 func WithStdio(ctx context.Context, in io.Reader, out, errs io.Writer) context.Context {
 	return grant.WithStdio(ctx, grant.NewStdio(in, out, errs))
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/ashlar-wasm/ashlar/wasi/internal/quota"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/sandbox"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/socket"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/stream"
@@ -31,6 +32,8 @@ type Set struct {
 	Insecure io.Reader
 	// Network decides on sockets and lookups.
 	Network *socket.Policy
+	// Book counts what guests hold; nil does not.
+	Book *quota.Book
 	// Secret goes into whatever guests are told a hash of.
 	Secret [16]byte
 }
@@ -66,9 +69,10 @@ func NewStdio(in io.Reader, out, errs io.Writer) *Stdio {
 
 type stdioKey struct{}
 
-// WithStdio gives the calls made with the context standard streams of their own.
+// WithStdio gives the calls made with the context standard streams of their own,
+// and counts what they hold apart from others.
 func WithStdio(ctx context.Context, s *Stdio) context.Context {
-	return context.WithValue(ctx, stdioKey{}, s)
+	return context.WithValue(quota.WithGuest(ctx), stdioKey{}, s)
 }
 
 // StdioOf returns the standard streams for calls with ctx.

@@ -52,6 +52,31 @@ func Funcs() []engine.HostFunc {
 	})
 }
 
+// goOn unwinds the guest if the call has ended.
+func (c *call) goOn() {
+	if c.ctx.Err() != nil {
+		panic(context.Cause(c.ctx))
+	}
+}
+
+// piece bounds the bytes between two looks at whether the call has ended.
+const piece = 1 << 20
+
+// pieces passes b to f, a piece at a time. It ends early where f did less than it
+// was to.
+func (c *call) pieces(b []byte, f func([]byte) (int, error)) (total int, err error) {
+	for total < len(b) {
+		c.goOn()
+		part := b[total:min(len(b), total+piece)]
+		n, err := f(part)
+		total += n
+		if err != nil || n < len(part) {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
 // bytes returns n bytes of the guest's memory at ptr.
 func (c *call) bytes(ptr, n uint64) ([]byte, errno) {
 	mem := c.mem.Bytes()

@@ -260,10 +260,14 @@ func fdPrestatDirName(c *call) errno {
 }
 
 // readFile fills the buffers from offset on and returns how much there was.
-func readFile(f *sandbox.Descriptor, bufs [][]byte, offset uint64) (uint64, errno) {
+func readFile(c *call, f *sandbox.Descriptor, bufs [][]byte, offset uint64) (uint64, errno) {
 	var total uint64
 	for _, b := range bufs {
-		n, err := f.ReadAt(b, offset+total)
+		n, err := c.pieces(b, func(part []byte) (int, error) {
+			n, err := f.ReadAt(part, offset)
+			offset += uint64(n)
+			return n, err
+		})
 		total += uint64(n)
 		if err != nil && total == 0 {
 			return 0, errnoOf(err)
@@ -284,7 +288,7 @@ func fdPread(c *call) errno {
 	if e != success {
 		return e
 	}
-	n, e := readFile(d.file, bufs, c.args[3])
+	n, e := readFile(c, d.file, bufs, c.args[3])
 	if e != success {
 		return e
 	}
@@ -320,7 +324,7 @@ func fdReadFn(c *call) errno {
 		n, e = readStream(c, d, bufs)
 	default:
 		if d, e = c.file(c.args[0], fdRead); e == success {
-			n, e = readFile(d.file, bufs, d.position)
+			n, e = readFile(c, d.file, bufs, d.position)
 			d.position += n
 		}
 	}
@@ -358,16 +362,18 @@ func readStream(c *call, d *descriptor, bufs [][]byte) (uint64, errno) {
 }
 
 // writeFile writes the buffers at offset, or at the end of the file.
-func writeFile(d *descriptor, bufs [][]byte, offset uint64) (uint64, errno) {
+func writeFile(c *call, d *descriptor, bufs [][]byte, offset uint64) (uint64, errno) {
 	var total uint64
 	for _, b := range bufs {
-		var n int
-		var err error
-		if d.flags&flagAppend != 0 {
-			n, err = d.file.Append(b)
-		} else {
-			n, err = d.file.WriteAt(b, offset+total)
-		}
+		n, err := c.pieces(b, func(part []byte) (n int, err error) {
+			if d.flags&flagAppend != 0 {
+				n, err = d.file.Append(part)
+			} else {
+				n, err = d.file.WriteAt(part, offset)
+			}
+			offset += uint64(n)
+			return n, err
+		})
 		total += uint64(n)
 		if err != nil && total == 0 {
 			return 0, errnoOf(err)
@@ -388,7 +394,7 @@ func fdPwrite(c *call) errno {
 	if e != success {
 		return e
 	}
-	n, e := writeFile(d, bufs, c.args[3])
+	n, e := writeFile(c, d, bufs, c.args[3])
 	if e != success {
 		return e
 	}
@@ -415,7 +421,7 @@ func fdWriteFn(c *call) errno {
 		n, e = writeStream(c, d, bufs)
 	default:
 		if d, e = c.file(c.args[0], fdWrite); e == success {
-			n, e = writeFile(d, bufs, d.position)
+			n, e = writeFile(c, d, bufs, d.position)
 			d.position += n
 			if n > 0 && d.flags&flagAppend != 0 {
 				if st, err := d.file.Stat(); err == nil {

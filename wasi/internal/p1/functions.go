@@ -94,7 +94,7 @@ func randomGet(c *call) errno {
 	if e != success {
 		return e
 	}
-	if _, err := io.ReadFull(c.grants.Random, b); err != nil {
+	if _, err := c.pieces(b, func(part []byte) (int, error) { return io.ReadFull(c.grants.Random, part) }); err != nil {
 		return eio
 	}
 	return success

@@ -1,6 +1,7 @@
 package p1
 
 import (
+	"github.com/ashlar-wasm/ashlar/wasi/internal/quota"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/sandbox"
 )
 
@@ -85,6 +86,14 @@ func pathOpenFn(c *call) errno {
 		return e
 	}
 	asked, flags := rights(c.args[5]), fdflags(c.args[7])
+	out, e := c.bytes(c.args[8], 4)
+	if e != success {
+		return e
+	}
+	hold, err := c.grants.Book.Take(c.ctx, quota.Files, 1)
+	if err != nil {
+		return nfile
+	}
 	f, err := d.file.Open(p, sandbox.OpenFlags{
 		Create:    oflags&oflagCreat != 0,
 		Directory: oflags&oflagDirectory != 0,
@@ -97,9 +106,10 @@ func pathOpenFn(c *call) errno {
 		NoFollow:  c.args[1]&lookupFollow == 0,
 	})
 	if err != nil {
+		hold.Give()
 		return errnoOf(err)
 	}
-	opened := &descriptor{file: f, flags: flags}
+	opened := &descriptor{file: f, flags: flags, hold: hold}
 	if f.IsDir() {
 		opened.flags = 0
 		opened.base = d.inheriting & rightsDirectory
@@ -108,17 +118,7 @@ func pathOpenFn(c *call) errno {
 		opened.base = d.inheriting & rightsFile &^ (fdRead | fdWrite)
 		opened.base |= d.inheriting & asked & (fdRead | fdWrite)
 	}
-	out, e := c.bytes(c.args[8], 4)
-	if e != success {
-		f.Close()
-		return e
-	}
-	fd, e := c.add(opened)
-	if e != success {
-		f.Close()
-		return e
-	}
-	le.PutUint32(out, fd)
+	le.PutUint32(out, c.add(opened))
 	return success
 }
 

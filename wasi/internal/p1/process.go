@@ -12,12 +12,10 @@ import (
 	"time"
 
 	"github.com/ashlar-wasm/ashlar/wasi/internal/grant"
+	"github.com/ashlar-wasm/ashlar/wasi/internal/quota"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/sandbox"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/stream"
 )
-
-// maxDescriptors bounds the open descriptors of one process.
-const maxDescriptors = 4096
 
 // Process is the state of one running module: its open descriptors. One
 // goroutine at a time uses it.
@@ -68,6 +66,7 @@ type descriptor struct {
 
 	shared           bool // file is not ours to close
 	preopen          bool
+	hold             *quota.Hold
 	name             string // of a preopened directory
 	terminal         bool
 	base, inheriting rights
@@ -79,15 +78,12 @@ type descriptor struct {
 // firstFree keeps the numbers of the standard streams from being used again.
 const firstFree = 3
 
-func (p *Process) add(d *descriptor) (uint32, errno) {
-	if len(p.fds) >= maxDescriptors {
-		return 0, nfile
-	}
+func (p *Process) add(d *descriptor) uint32 {
 	for p.fds[p.free] != nil {
 		p.free++
 	}
 	p.fds[p.free] = d
-	return p.free, success
+	return p.free
 }
 
 func (p *Process) remove(fd uint32) {
@@ -100,6 +96,7 @@ func (p *Process) remove(fd uint32) {
 	if d.file != nil && !d.shared {
 		d.file.Close()
 	}
+	d.hold.Give()
 }
 
 // get returns an open descriptor that has the rights.

@@ -1,6 +1,9 @@
 package p1
 
 import (
+	"slices"
+
+	"github.com/ashlar-wasm/ashlar/wasi/internal/quota"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/sandbox"
 )
 
@@ -10,6 +13,7 @@ import (
 // further back starts over.
 type dirPosition struct {
 	reader *sandbox.DirReader
+	hold   *quota.Hold
 	first  uint64 // number of recent[0]
 	recent []sandbox.Entry
 	ended  bool
@@ -19,29 +23,40 @@ func (p *dirPosition) close() {
 	if p.reader != nil {
 		p.reader.Close()
 		p.reader = nil
+		p.hold.Give()
 	}
 }
 
+// maxRecent bounds the entries that are kept: a buffer that they fill may be of
+// any size, and cuts off the last one.
+const maxRecent = 256
+
 // seek makes cookie the next entry.
-func (p *dirPosition) seek(f *sandbox.Descriptor, cookie uint64) error {
+func (p *dirPosition) seek(c *call, f *sandbox.Descriptor, cookie uint64) errno {
 	if cookie == 0 || p.reader == nil || cookie < p.first || cookie > p.first+uint64(len(p.recent)) {
 		p.close()
+		hold, err := c.grants.Book.Take(c.ctx, quota.Files, 1)
+		if err != nil {
+			return nfile
+		}
 		r, err := f.ReadDir()
 		if err != nil {
-			return err
+			hold.Give()
+			return errnoOf(err)
 		}
-		*p = dirPosition{reader: r, first: 2}
+		*p = dirPosition{reader: r, hold: hold, first: 2}
 	}
 	for cookie > p.first {
 		if len(p.recent) == 0 {
+			c.goOn()
 			if ok, err := p.more(); !ok {
-				return err
+				return errnoOf(err)
 			}
 		}
 		p.recent = p.recent[1:]
 		p.first++
 	}
-	return nil
+	return success
 }
 
 // more reads one more entry.
@@ -56,6 +71,10 @@ func (p *dirPosition) more() (bool, error) {
 		case !ok:
 			p.ended = true
 		default:
+			if len(p.recent) == maxRecent {
+				p.recent = slices.Delete(p.recent, 0, maxRecent/2)
+				p.first += maxRecent / 2
+			}
 			p.recent = append(p.recent, e)
 			return true, nil
 		}
@@ -83,12 +102,13 @@ func fdReaddirFn(c *call) errno {
 		return e
 	}
 	cookie := c.args[3]
-	if err := d.dir.seek(d.file, cookie); err != nil {
-		return errnoOf(err)
+	if e := d.dir.seek(c, d.file, cookie); e != success {
+		return e
 	}
 	used := 0
 	var head [24]byte
 	for used < len(buf) {
+		c.goOn()
 		var entry sandbox.Entry
 		if cookie < 2 {
 			st, err := d.file.Stat()

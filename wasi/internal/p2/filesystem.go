@@ -8,8 +8,10 @@ import (
 	"math"
 	"time"
 
+	"github.com/ashlar-wasm/ashlar/internal/limit"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/bind"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/grant"
+	"github.com/ashlar-wasm/ashlar/wasi/internal/quota"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/sandbox"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/stream"
 )
@@ -49,34 +51,66 @@ type descriptor struct {
 	file   *sandbox.Descriptor
 	grants *grant.Set
 	shared bool // granted: it stays open for other guests
+	hold   *quota.Hold
 }
 
 func (d *descriptor) Drop(context.Context) error {
 	if d.shared {
 		return nil
 	}
+	defer d.hold.Give()
 	return d.file.Close()
 }
 
-func (d *descriptor) ReadViaStream(_ context.Context, offset uint64) (bind.InputStream, error) {
+// take counts one more of what the guest holds.
+func (d *descriptor) take(ctx context.Context, r limit.Resource) (*quota.Hold, error) {
+	hold, err := d.grants.Book.Take(ctx, r, 1)
+	if err != nil {
+		// The interface has no code for too many open files.
+		return nil, bind.FilesystemErrorCodeInsufficientMemory
+	}
+	return hold, nil
+}
+
+// giving returns what is to be done when a stream is dropped.
+func giving(hold *quota.Hold) func() error {
+	return func() error {
+		hold.Give()
+		return nil
+	}
+}
+
+func (d *descriptor) ReadViaStream(ctx context.Context, offset uint64) (bind.InputStream, error) {
 	if err := d.file.Readable(); err != nil {
 		return nil, fsError(err)
 	}
-	return NewInput(stream.NewFileInput(d.file, offset), nil), nil
+	hold, err := d.take(ctx, quota.Streams)
+	if err != nil {
+		return nil, err
+	}
+	return NewInput(stream.NewFileInput(d.file, offset), giving(hold)), nil
 }
 
-func (d *descriptor) WriteViaStream(_ context.Context, offset uint64) (bind.OutputStream, error) {
+func (d *descriptor) WriteViaStream(ctx context.Context, offset uint64) (bind.OutputStream, error) {
 	if err := d.file.Writable(); err != nil {
 		return nil, fsError(err)
 	}
-	return NewOutput(stream.NewFileOutput(d.file, offset), nil), nil
+	hold, err := d.take(ctx, quota.Streams)
+	if err != nil {
+		return nil, err
+	}
+	return NewOutput(stream.NewFileOutput(d.file, offset), giving(hold)), nil
 }
 
-func (d *descriptor) AppendViaStream(context.Context) (bind.OutputStream, error) {
+func (d *descriptor) AppendViaStream(ctx context.Context) (bind.OutputStream, error) {
 	if err := d.file.Writable(); err != nil {
 		return nil, fsError(err)
 	}
-	return NewOutput(stream.NewFileAppender(d.file), nil), nil
+	hold, err := d.take(ctx, quota.Streams)
+	if err != nil {
+		return nil, err
+	}
+	return NewOutput(stream.NewFileAppender(d.file), giving(hold)), nil
 }
 
 func (d *descriptor) Advise(_ context.Context, offset, length uint64, advice bind.Advice) error {
@@ -156,12 +190,17 @@ func (d *descriptor) Write(_ context.Context, p []byte, offset uint64) (uint64, 
 	return uint64(n), fsError(err)
 }
 
-func (d *descriptor) ReadDirectory(context.Context) (bind.DirectoryEntryStream, error) {
+func (d *descriptor) ReadDirectory(ctx context.Context) (bind.DirectoryEntryStream, error) {
+	hold, err := d.take(ctx, quota.Files)
+	if err != nil {
+		return nil, err
+	}
 	r, err := d.file.ReadDir()
 	if err != nil {
+		hold.Give()
 		return nil, fsError(err)
 	}
-	return entries{r}, nil
+	return entries{r, hold}, nil
 }
 
 func (d *descriptor) CreateDirectoryAt(_ context.Context, path string) error {
@@ -213,7 +252,11 @@ func (d *descriptor) LinkAt(_ context.Context, flags bind.PathFlags, path string
 	return fsError(d.file.Link(path, to.(*descriptor).file, newPath))
 }
 
-func (d *descriptor) OpenAt(_ context.Context, pathFlags bind.PathFlags, path string, open bind.OpenFlags, flags bind.DescriptorFlags) (bind.Descriptor, error) {
+func (d *descriptor) OpenAt(ctx context.Context, pathFlags bind.PathFlags, path string, open bind.OpenFlags, flags bind.DescriptorFlags) (bind.Descriptor, error) {
+	hold, err := d.take(ctx, quota.Files)
+	if err != nil {
+		return nil, err
+	}
 	f, err := d.file.Open(path, sandbox.OpenFlags{
 		Create:    open&bind.OpenFlagsCreate != 0,
 		Exclusive: open&bind.OpenFlagsExclusive != 0,
@@ -226,9 +269,10 @@ func (d *descriptor) OpenAt(_ context.Context, pathFlags bind.PathFlags, path st
 		NoFollow:  !follows(pathFlags),
 	})
 	if err != nil {
+		hold.Give()
 		return nil, fsError(err)
 	}
-	return &descriptor{file: f, grants: d.grants}, nil
+	return &descriptor{file: f, grants: d.grants, hold: hold}, nil
 }
 
 func (d *descriptor) ReadlinkAt(_ context.Context, path string) (string, error) {
@@ -292,7 +336,10 @@ func (d *descriptor) MetadataHashAt(_ context.Context, flags bind.PathFlags, pat
 }
 
 // entries is the resource wasi:filesystem/types.directory-entry-stream.
-type entries struct{ r *sandbox.DirReader }
+type entries struct {
+	r    *sandbox.DirReader
+	hold *quota.Hold
+}
 
 func (e entries) ReadDirectoryEntry(context.Context) (*bind.DirectoryEntry, error) {
 	entry, ok, err := e.r.Next()
@@ -302,4 +349,7 @@ func (e entries) ReadDirectoryEntry(context.Context) (*bind.DirectoryEntry, erro
 	return &bind.DirectoryEntry{Type: bind.DescriptorType(entry.Type), Name: entry.Name}, nil
 }
 
-func (e entries) Drop(context.Context) error { return e.r.Close() }
+func (e entries) Drop(context.Context) error {
+	defer e.hold.Give()
+	return e.r.Close()
+}

@@ -10,13 +10,13 @@ import (
 func Imports(g *grant.Set) bind.Imports {
 	c, f, n := cli{g}, filesystem{g}, sockets{g.Network}
 	return bind.Imports{
-		Poll:            pollHost{},
+		Poll:            pollHost{g.Book},
 		MonotonicClock:  monotonicClock{g.Clock},
 		WallClock:       wallClock{g.Clock},
 		Timezone:        timezone{g.Location},
-		Random:          random{g.Random},
-		Insecure:        insecure{g.Insecure},
-		InsecureSeed:    insecure{g.Insecure},
+		Random:          random{randomBytes{g.Random, g.Book}},
+		Insecure:        insecure{randomBytes{g.Insecure, g.Book}},
+		InsecureSeed:    insecure{randomBytes{g.Insecure, g.Book}},
 		Environment:     c,
 		Exit:            c,
 		Stdin:           c,

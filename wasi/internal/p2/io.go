@@ -8,6 +8,7 @@ import (
 	"errors"
 
 	"github.com/ashlar-wasm/ashlar/wasi/internal/bind"
+	"github.com/ashlar-wasm/ashlar/wasi/internal/quota"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/stream"
 )
 
@@ -57,12 +58,19 @@ func (p pollable) Ready(context.Context) (bool, error) { return p.Pollable.Ready
 func (p pollable) Block(ctx context.Context) error     { return stream.Block(ctx, p.Pollable) }
 func (p pollable) Drop(context.Context) error          { return nil }
 
-// pollHost is wasi:io/poll.
-type pollHost struct{}
+// maxPoll bounds what one call waits for: the same pollable may be in the list
+// any number of times.
+const maxPoll = 1 << 16
 
-func (pollHost) Poll(ctx context.Context, in []bind.Pollable) ([]uint32, error) {
+// pollHost is wasi:io/poll.
+type pollHost struct{ book *quota.Book }
+
+func (h pollHost) Poll(ctx context.Context, in []bind.Pollable) ([]uint32, error) {
 	if len(in) == 0 {
 		return nil, errors.New("poll of an empty list")
+	}
+	if err := h.book.Check(ctx, quota.Pollables, uint64(len(in)), maxPoll); err != nil {
+		return nil, err
 	}
 	list := make([]stream.Pollable, len(in))
 	for i, p := range in {

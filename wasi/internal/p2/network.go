@@ -46,16 +46,16 @@ func (s sockets) NetworkErrorCode(_ context.Context, e bind.Error) (*bind.Networ
 	return &c, nil
 }
 
-func (s sockets) CreateTCPSocket(_ context.Context, family bind.IPAddressFamily) (bind.TCPSocket, error) {
-	t, err := socket.NewTCP(s.policy, family == bind.IPAddressFamilyIPv6)
+func (s sockets) CreateTCPSocket(ctx context.Context, family bind.IPAddressFamily) (bind.TCPSocket, error) {
+	t, err := socket.NewTCP(ctx, s.policy, family == bind.IPAddressFamilyIPv6)
 	if err != nil {
 		return nil, netError(err)
 	}
 	return &tcpSocket{t}, nil
 }
 
-func (s sockets) CreateUDPSocket(_ context.Context, family bind.IPAddressFamily) (bind.UDPSocket, error) {
-	u, err := socket.NewUDP(s.policy, family == bind.IPAddressFamilyIPv6)
+func (s sockets) CreateUDPSocket(ctx context.Context, family bind.IPAddressFamily) (bind.UDPSocket, error) {
+	u, err := socket.NewUDP(ctx, s.policy, family == bind.IPAddressFamilyIPv6)
 	if err != nil {
 		return nil, netError(err)
 	}

@@ -13,9 +13,11 @@ import (
 	"time"
 
 	"github.com/ashlar-wasm/ashlar/component/abi"
+	"github.com/ashlar-wasm/ashlar/internal/limit"
 	"github.com/ashlar-wasm/ashlar/internal/require"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/bind"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/grant"
+	"github.com/ashlar-wasm/ashlar/wasi/internal/quota"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/sandbox"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/socket"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/stream"
@@ -349,16 +351,22 @@ func TestClocks(t *testing.T) {
 }
 
 func TestRandom(t *testing.T) {
-	r := random{grant.SystemRandom}
+	r := random{randomBytes{source: grant.SystemRandom}}
 	a, err := r.GetRandomBytes(t.Context(), 1000)
 	b, _ := r.GetRandomBytes(t.Context(), 1000)
 	if len(a) != 1000 || bytes.Equal(a, b) || err != nil {
 		t.Error("not random", err)
 	}
-	if _, err := r.GetRandomBytes(t.Context(), 1<<40); err == nil {
-		t.Error("a terabyte was given")
+	_, err = r.GetRandomBytes(t.Context(), 1<<40)
+	if over, ok := errors.AsType[*limit.Error](err); !ok || over.Resource != quota.Random {
+		t.Error("a terabyte was given:", err)
 	}
-	i := insecure{grant.SystemRandom}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if _, err := r.GetRandomBytes(ended, 60<<20); err != context.Canceled {
+		t.Error("random bytes are made after the call's end:", err)
+	}
+	i := insecure{randomBytes{source: grant.SystemRandom}}
 	seed, err := i.InsecureSeed(t.Context())
 	again, _ := i.InsecureSeed(t.Context())
 	if err != nil || seed == again || seed.F0 == seed.F1 {

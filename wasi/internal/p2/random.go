@@ -3,55 +3,74 @@ package p2
 import (
 	"context"
 	"encoding/binary"
-	"fmt"
 	"io"
 
 	"github.com/ashlar-wasm/ashlar/wasi/internal/bind"
+	"github.com/ashlar-wasm/ashlar/wasi/internal/quota"
 )
 
-// maxRandom bounds the random bytes of one call.
-const maxRandom = 64 << 20
+// What bounds the random bytes of one call, and those between two looks at
+// whether the call has ended.
+const (
+	maxRandom   = 64 << 20
+	randomPiece = 1 << 20
+)
 
-func randomBytes(r io.Reader, n uint64) ([]byte, error) {
-	if n > maxRandom {
-		return nil, fmt.Errorf("%d random bytes asked for at once, at most %d are given", n, maxRandom)
-	}
-	b := make([]byte, n)
-	_, err := io.ReadFull(r, b)
-	return b, err
+// randomBytes gives random bytes of a source.
+type randomBytes struct {
+	source io.Reader
+	book   *quota.Book
 }
 
-func randomU64(r io.Reader) (uint64, error) {
+func (r randomBytes) bytes(ctx context.Context, n uint64) ([]byte, error) {
+	if err := r.book.Check(ctx, quota.Random, n, maxRandom); err != nil {
+		return nil, err
+	}
+	b := make([]byte, n)
+	for rest := b; len(rest) > 0; {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		got, err := io.ReadFull(r.source, rest[:min(len(rest), randomPiece)])
+		if err != nil {
+			return nil, err
+		}
+		rest = rest[got:]
+	}
+	return b, nil
+}
+
+func (r randomBytes) u64() (uint64, error) {
 	var b [8]byte
-	_, err := io.ReadFull(r, b[:])
+	_, err := io.ReadFull(r.source, b[:])
 	return binary.LittleEndian.Uint64(b[:]), err
 }
 
 // random is wasi:random/random.
-type random struct{ source io.Reader }
+type random struct{ from randomBytes }
 
-func (r random) GetRandomBytes(_ context.Context, n uint64) ([]byte, error) {
-	return randomBytes(r.source, n)
+func (r random) GetRandomBytes(ctx context.Context, n uint64) ([]byte, error) {
+	return r.from.bytes(ctx, n)
 }
 
-func (r random) GetRandomU64(context.Context) (uint64, error) { return randomU64(r.source) }
+func (r random) GetRandomU64(context.Context) (uint64, error) { return r.from.u64() }
 
 // insecure is wasi:random/insecure and insecure-seed.
-type insecure struct{ source io.Reader }
+type insecure struct{ from randomBytes }
 
-func (r insecure) GetInsecureRandomBytes(_ context.Context, n uint64) ([]byte, error) {
-	return randomBytes(r.source, n)
+func (r insecure) GetInsecureRandomBytes(ctx context.Context, n uint64) ([]byte, error) {
+	return r.from.bytes(ctx, n)
 }
 
-func (r insecure) GetInsecureRandomU64(context.Context) (uint64, error) { return randomU64(r.source) }
+func (r insecure) GetInsecureRandomU64(context.Context) (uint64, error) { return r.from.u64() }
 
 // InsecureSeed gives other bits in each call: what one guest may learn of its
 // seed tells nothing about another's.
 func (r insecure) InsecureSeed(context.Context) (bind.Tuple2[uint64, uint64], error) {
-	a, err := randomU64(r.source)
+	a, err := r.from.u64()
 	if err != nil {
 		return bind.Tuple2[uint64, uint64]{}, err
 	}
-	b, err := randomU64(r.source)
+	b, err := r.from.u64()
 	return bind.Tuple2[uint64, uint64]{F0: a, F1: b}, err
 }

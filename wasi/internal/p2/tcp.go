@@ -37,8 +37,8 @@ func (s *tcpSocket) FinishConnect(context.Context) (bind.Tuple2[bind.InputStream
 func (s *tcpSocket) StartListen(context.Context) error  { return netError(s.t.StartListen()) }
 func (s *tcpSocket) FinishListen(context.Context) error { return netError(s.t.FinishListen()) }
 
-func (s *tcpSocket) Accept(context.Context) (bind.Tuple3[bind.TCPSocket, bind.InputStream, bind.OutputStream], error) {
-	t, in, out, err := s.t.Accept()
+func (s *tcpSocket) Accept(ctx context.Context) (bind.Tuple3[bind.TCPSocket, bind.InputStream, bind.OutputStream], error) {
+	t, in, out, err := s.t.Accept(ctx)
 	if err != nil {
 		return bind.Tuple3[bind.TCPSocket, bind.InputStream, bind.OutputStream]{}, netError(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/ashlar-wasm/ashlar/component/abi"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/bind"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/p2"
+	"github.com/ashlar-wasm/ashlar/wasi/internal/quota"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/stream"
 )
 
@@ -22,6 +23,8 @@ type Client struct {
 	Allow func(method string, u *url.URL) bool
 	// Transport sends what is allowed.
 	Transport http.RoundTripper
+	// Book counts requests from being sent until the response is dropped.
+	Book *quota.Book
 }
 
 // defaultTimeout holds where request-options say nothing.
@@ -30,23 +33,42 @@ const defaultTimeout = 10 * time.Minute
 // Handle is the function of wasi:http/outgoing-handler.
 func (c *Client) Handle(ctx context.Context, request bind.OutgoingRequest, options bind.RequestOptions) (bind.FutureIncomingResponse, error) {
 	r := request.(*outgoingRequest)
-	u, err := r.url()
-	if err == nil && (c.Allow == nil || !c.Allow(methodName(r.method), u)) {
-		err = bind.HTTPErrorCodeHTTPRequestDenied{}
-	}
+	u, hold, err := c.admit(ctx, r)
 	if err != nil {
 		r.Drop(ctx)
 		return nil, err
 	}
+	defer r.release()
 	var o requestOptions
 	if options != nil {
 		o = *options.(*requestOptions)
 	}
 	// The request lives as long as the guest's handle, not as this call.
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	f := &futureResponse{cancel: cancel}
+	f := &futureResponse{cancel: cancel, hold: hold}
 	go f.send(ctx, c.Transport, r.build(u), o)
 	return f, nil
+}
+
+// admit decides whether a request is sent.
+func (c *Client) admit(ctx context.Context, r *outgoingRequest) (*url.URL, *quota.Hold, error) {
+	u, err := r.url()
+	if err != nil {
+		return nil, nil, err
+	}
+	method := methodName(r.method)
+	if method == http.MethodConnect {
+		// Its answer is a tunnel to wherever the server likes.
+		return nil, nil, bind.HTTPErrorCodeHTTPRequestMethodInvalid{}
+	}
+	if c.Allow == nil || !c.Allow(method, u) {
+		return nil, nil, bind.HTTPErrorCodeHTTPRequestDenied{}
+	}
+	hold, err := c.Book.Take(ctx, quota.Connections, 1)
+	if err != nil {
+		return nil, nil, bind.HTTPErrorCodeConnectionLimitReached{}
+	}
+	return u, hold, nil
 }
 
 // url puts the parts of the request's URI together.
@@ -107,7 +129,9 @@ func (r *outgoingRequest) build(u *url.URL) *http.Request {
 	req.Trailer = http.Header{}
 	for _, names := range req.Header.Values("Trailer") {
 		for name := range strings.SplitSeq(names, ",") {
-			req.Trailer[http.CanonicalHeaderKey(strings.TrimSpace(name))] = nil
+			if name = strings.TrimSpace(name); validTrailer(name) {
+				req.Trailer[http.CanonicalHeaderKey(name)] = nil
+			}
 		}
 	}
 	req.Header.Del("Trailer")
@@ -147,6 +171,7 @@ type sent struct {
 type futureResponse struct {
 	stream.Future[sent]
 	cancel  context.CancelCauseFunc
+	hold    *quota.Hold
 	fetched bool
 	mu      sync.Mutex
 	dropped bool
@@ -167,6 +192,7 @@ func (f *futureResponse) send(ctx context.Context, t http.RoundTripper, req *htt
 	}
 	timer := time.AfterFunc(timeoutOf(o.connect), expire(bind.HTTPErrorCodeConnectionTimeout{}))
 	var mu sync.Mutex
+	ctx = context.WithValue(ctx, targetKey{}, req.URL)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -177,15 +203,21 @@ func (f *futureResponse) send(ctx context.Context, t http.RoundTripper, req *htt
 	mu.Lock()
 	timer.Stop()
 	mu.Unlock()
+	if err == nil && resp.StatusCode < 200 {
+		// What follows is no HTTP any more, which nobody asked for.
+		resp.Body.Close()
+		err = codedError{bind.HTTPErrorCodeHTTPProtocolError{}}
+	}
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
 		}
 		f.cancel(nil)
+		f.hold.Give()
 		f.Set(sent{err: clientCode(err)})
 		return
 	}
-	body := &timedBody{ReadCloser: resp.Body, ctx: ctx, cancel: f.cancel, limit: timeoutOf(o.betweenBytes)}
+	body := &timedBody{ReadCloser: resp.Body, ctx: ctx, cancel: f.cancel, hold: f.hold, limit: timeoutOf(o.betweenBytes)}
 	answer := &incomingResponse{
 		status: uint16(resp.StatusCode),
 		header: fromHeader(resp.Header),
@@ -205,6 +237,7 @@ type timedBody struct {
 	io.ReadCloser
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+	hold   *quota.Hold
 	limit  time.Duration
 }
 
@@ -221,6 +254,7 @@ func (b *timedBody) Read(p []byte) (int, error) {
 }
 
 func (b *timedBody) Close() error {
+	defer b.hold.Give()
 	b.cancel(context.Canceled)
 	return b.ReadCloser.Close()
 }

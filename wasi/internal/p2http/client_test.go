@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"reflect"
 	"strings"
@@ -20,7 +21,7 @@ import (
 func text[T any](v T) *T { return &v }
 
 func anywhere() *Client {
-	t := NewTransport()
+	t := NewTransport(nil, func(*url.URL, netip.AddrPort) bool { return true })
 	return &Client{Allow: func(string, *url.URL) bool { return true }, Transport: t}
 }
 

@@ -4,13 +4,13 @@ package p2http
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/ashlar-wasm/ashlar/wasi/internal/bind"
+	"github.com/ashlar-wasm/ashlar/wasi/internal/quota"
 )
 
 // maxFields bounds the bytes of one set of fields, with fieldOverhead for each.
@@ -32,14 +32,47 @@ type field struct {
 	value []byte
 }
 
+// notTrailers are the fields that change how a message is read, or by whom:
+// they would come too late as trailers (RFC 9110, section 6.5.1).
+var notTrailers = map[string]bool{
+	"authorization": true, "cache-control": true, "content-encoding": true, "content-length": true,
+	"content-range": true, "content-type": true, "expect": true, "max-forwards": true, "pragma": true,
+	"range": true, "set-cookie": true, "te": true, "trailer": true, "www-authenticate": true,
+}
+
+func validTrailer(name string) bool {
+	name = strings.ToLower(name)
+	return token(name) && !forbidden[name] && !notTrailers[name] && !strings.HasPrefix(name, "if-")
+}
+
 // fields is the resource wasi:http/types.fields.
 type fields struct {
 	list      []field
 	size      int
 	immutable bool
+	book      *quota.Book
+	hold      *quota.Hold // of those that a guest made
 }
 
-var errTooManyFields = errors.New("fields are larger than 128 KiB")
+func newFields(ctx context.Context, b *quota.Book) (*fields, error) {
+	hold, err := b.Take(ctx, quota.Fields, 0)
+	return &fields{book: b, hold: hold}, err
+}
+
+// nominated are the headers that the connection header names, which belong to
+// the connection as well.
+func nominated(h http.Header) map[string]bool {
+	var names map[string]bool
+	for _, list := range h["Connection"] {
+		for name := range strings.SplitSeq(list, ",") {
+			if names == nil {
+				names = map[string]bool{}
+			}
+			names[strings.ToLower(strings.TrimSpace(name))] = true
+		}
+	}
+	return names
+}
 
 // fromHeader makes immutable fields of what was received.
 func fromHeader(h http.Header) *fields {
@@ -49,9 +82,10 @@ func fromHeader(h http.Header) *fields {
 		names = append(names, name)
 	}
 	slices.Sort(names)
+	ofConnection := nominated(h)
 	for _, name := range names {
 		lower := strings.ToLower(name)
-		if forbidden[lower] {
+		if forbidden[lower] || ofConnection[lower] {
 			continue
 		}
 		for _, v := range h[name] {
@@ -105,7 +139,7 @@ func validValue(name string, v []byte) bool {
 		}
 	}
 	if name == "content-length" {
-		_, err := strconv.ParseUint(string(v), 10, 64)
+		_, err := strconv.ParseUint(string(v), 10, 63)
 		return err == nil
 	}
 	return true
@@ -140,6 +174,8 @@ func (f *fields) Has(_ context.Context, name string) (bool, error) {
 }
 
 func (f *fields) remove(name string) {
+	before := f.size
+	defer func() { f.hold.Shrink(uint64(before - f.size)) }()
 	f.list = slices.DeleteFunc(f.list, func(e field) bool {
 		if e.name != name {
 			return false
@@ -149,16 +185,25 @@ func (f *fields) remove(name string) {
 	})
 }
 
-func (f *fields) add(name string, value []byte) error {
-	f.size += len(name) + len(value) + fieldOverhead
-	if f.size > maxFields {
-		return errTooManyFields
+// add adds a field. A second content-length would let two readers see two
+// messages.
+func (f *fields) add(ctx context.Context, name string, value []byte) error {
+	if name == "content-length" && slices.ContainsFunc(f.list, func(e field) bool { return e.name == name }) {
+		return bind.HeaderErrorInvalidSyntax{}
 	}
+	n := len(name) + len(value) + fieldOverhead
+	if err := f.book.Check(ctx, quota.Fields, uint64(f.size+n), maxFields); err != nil {
+		return err
+	}
+	if err := f.hold.Grow(ctx, uint64(n)); err != nil {
+		return err
+	}
+	f.size += n
 	f.list = append(f.list, field{name, value})
 	return nil
 }
 
-func (f *fields) Set(_ context.Context, name string, values [][]byte) error {
+func (f *fields) Set(ctx context.Context, name string, values [][]byte) error {
 	name, err := checkName(name)
 	if err != nil {
 		return err
@@ -171,9 +216,12 @@ func (f *fields) Set(_ context.Context, name string, values [][]byte) error {
 	if f.immutable {
 		return bind.HeaderErrorImmutable{}
 	}
+	if name == "content-length" && len(values) > 1 {
+		return bind.HeaderErrorInvalidSyntax{}
+	}
 	f.remove(name)
 	for _, v := range values {
-		if err := f.add(name, v); err != nil {
+		if err := f.add(ctx, name, v); err != nil {
 			return err
 		}
 	}
@@ -192,7 +240,7 @@ func (f *fields) Delete(_ context.Context, name string) error {
 	return nil
 }
 
-func (f *fields) Append(_ context.Context, name string, value []byte) error {
+func (f *fields) Append(ctx context.Context, name string, value []byte) error {
 	name, err := checkName(name)
 	if err != nil {
 		return err
@@ -203,7 +251,7 @@ func (f *fields) Append(_ context.Context, name string, value []byte) error {
 	if f.immutable {
 		return bind.HeaderErrorImmutable{}
 	}
-	return f.add(name, value)
+	return f.add(ctx, name, value)
 }
 
 func (f *fields) Entries(context.Context) ([]bind.Tuple2[string, []byte], error) {
@@ -214,14 +262,25 @@ func (f *fields) Entries(context.Context) ([]bind.Tuple2[string, []byte], error)
 	return list, nil
 }
 
-func (f *fields) Clone(context.Context) (bind.Fields, error) {
-	return &fields{list: slices.Clone(f.list), size: f.size}, nil
+func (f *fields) Clone(ctx context.Context) (bind.Fields, error) {
+	c, err := newFields(ctx, f.book)
+	if err == nil {
+		err = c.hold.Grow(ctx, uint64(f.size))
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.list, c.size = slices.Clone(f.list), f.size
+	return c, nil
 }
 
-func (f *fields) Drop(context.Context) error { return nil }
+func (f *fields) Drop(context.Context) error {
+	f.hold.Give()
+	return nil
+}
 
-// frozen gives a guest the fields of something else, which it can't change.
+// frozen gives a guest the fields of something else, which it can't change and
+// which outlive the guest's handle.
 func (f *fields) frozen() *fields {
-	f.immutable = true
-	return f
+	return &fields{list: f.list, size: f.size, immutable: true, book: f.book}
 }

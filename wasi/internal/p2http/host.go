@@ -7,10 +7,14 @@ import (
 	"github.com/ashlar-wasm/ashlar/component/abi"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/bind"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/p2"
+	"github.com/ashlar-wasm/ashlar/wasi/internal/quota"
 )
 
 // Host is wasi:http/types.
-type Host struct{}
+type Host struct {
+	// Book counts what guests make; nil does not.
+	Book *quota.Book
+}
 
 // HTTPErrorCode is the function http-error-code.
 func (Host) HTTPErrorCode(_ context.Context, e bind.Error) (bind.HTTPErrorCode, error) {
@@ -21,13 +25,17 @@ func (Host) HTTPErrorCode(_ context.Context, e bind.Error) (bind.HTTPErrorCode, 
 }
 
 // NewFields is the constructor of fields.
-func (Host) NewFields(context.Context) (bind.Fields, error) { return &fields{}, nil }
+func (h Host) NewFields(ctx context.Context) (bind.Fields, error) { return newFields(ctx, h.Book) }
 
 // FieldsFromList is the function from-list of fields.
-func (Host) FieldsFromList(ctx context.Context, list []bind.Tuple2[string, []byte]) (bind.Fields, error) {
-	f := &fields{}
+func (h Host) FieldsFromList(ctx context.Context, list []bind.Tuple2[string, []byte]) (bind.Fields, error) {
+	f, err := newFields(ctx, h.Book)
+	if err != nil {
+		return nil, err
+	}
 	for _, e := range list {
 		if err := f.Append(ctx, e.F0, e.F1); err != nil {
+			f.hold.Give()
 			return nil, err
 		}
 	}
@@ -35,8 +43,12 @@ func (Host) FieldsFromList(ctx context.Context, list []bind.Tuple2[string, []byt
 }
 
 // NewOutgoingRequest is the constructor of outgoing-request.
-func (Host) NewOutgoingRequest(_ context.Context, h bind.Headers) (bind.OutgoingRequest, error) {
-	return &outgoingRequest{method: bind.MethodGet{}, header: h.(*fields).frozen()}, nil
+func (h Host) NewOutgoingRequest(ctx context.Context, headers bind.Headers) (bind.OutgoingRequest, error) {
+	hold, err := h.Book.Take(ctx, quota.Fields, messageOverhead)
+	if err != nil {
+		return nil, err
+	}
+	return &outgoingRequest{method: bind.MethodGet{}, header: headers.(*fields), book: h.Book, hold: hold}, nil
 }
 
 // NewRequestOptions is the constructor of request-options.
@@ -61,8 +73,12 @@ func (Host) IncomingBodyFinish(_ context.Context, b bind.IncomingBody) (bind.Fut
 }
 
 // NewOutgoingResponse is the constructor of outgoing-response.
-func (Host) NewOutgoingResponse(_ context.Context, h bind.Headers) (bind.OutgoingResponse, error) {
-	return &outgoingResponse{status: 200, header: h.(*fields).frozen()}, nil
+func (h Host) NewOutgoingResponse(ctx context.Context, headers bind.Headers) (bind.OutgoingResponse, error) {
+	hold, err := h.Book.Take(ctx, quota.Fields, messageOverhead)
+	if err != nil {
+		return nil, err
+	}
+	return &outgoingResponse{status: 200, header: headers.(*fields), book: h.Book, hold: hold}, nil
 }
 
 // OutgoingBodyFinish is the function finish of outgoing-body.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ashlar-wasm/ashlar/wasi/internal/bind"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/p2"
+	"github.com/ashlar-wasm/ashlar/wasi/internal/quota"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/stream"
 )
 
@@ -36,10 +37,16 @@ type outgoingBody struct {
 
 	trailers http.Header
 	complete bool
+	hold     *quota.Hold
 }
 
-func newOutgoingBody(header *fields, tooLong func(uint64) bind.HTTPErrorCode) *outgoingBody {
+func newOutgoingBody(ctx context.Context, book *quota.Book, header *fields, tooLong func(uint64) bind.HTTPErrorCode) (*outgoingBody, error) {
+	hold, err := book.Take(ctx, quota.Streams, 1)
+	if err != nil {
+		return nil, err
+	}
 	b := &outgoingBody{
+		hold:      hold,
 		tooLong:   tooLong,
 		connected: make(chan struct{}),
 		abandoned: make(chan struct{}),
@@ -48,7 +55,7 @@ func newOutgoingBody(header *fields, tooLong func(uint64) bind.HTTPErrorCode) *o
 		b.expected = &n
 	}
 	b.out = stream.NewWriter(writerFunc(b.push), false, b.end)
-	return b
+	return b, nil
 }
 
 type writerFunc func([]byte) (int, error)
@@ -79,6 +86,7 @@ func (b *outgoingBody) abandon() { b.once.Do(func() { close(b.abandoned) }) }
 
 // end is called once when the body is closed and everything is written.
 func (b *outgoingBody) end(failed bool) error {
+	b.hold.Give()
 	// It may have been closed before the message was sent.
 	go func() {
 		select {
@@ -143,6 +151,13 @@ func (b *outgoingBody) finish(trailers *fields) error {
 		return b.tooLong(b.written)
 	}
 	if trailers != nil {
+		defer trailers.hold.Give()
+		for _, e := range trailers.list {
+			if !validTrailer(e.name) {
+				b.out.Close()
+				return bind.HTTPErrorCodeHTTPProtocolError{}
+			}
+		}
 		b.trailers = trailers.header()
 	}
 	b.complete = true
@@ -157,22 +172,47 @@ type outgoingRequest struct {
 	authority *string
 	header    *fields
 	body      *outgoingBody
+	book      *quota.Book
+	hold      *quota.Hold
 }
 
-func (r *outgoingRequest) Body(context.Context) (bind.OutgoingBody, error) {
+// messageOverhead is what a message takes without its fields and URI.
+const messageOverhead = 256
+
+func (r *outgoingRequest) Body(ctx context.Context) (_ bind.OutgoingBody, err error) {
 	if r.body != nil {
 		return nil, failure
 	}
-	r.body = newOutgoingBody(r.header, func(n uint64) bind.HTTPErrorCode {
+	r.body, err = newOutgoingBody(ctx, r.book, r.header, func(n uint64) bind.HTTPErrorCode {
 		return bind.HTTPErrorCodeHTTPRequestBodySize{Value: &n}
 	})
+	if err != nil {
+		return nil, err
+	}
 	return r.body, nil
+}
+
+// swap counts text in place of old.
+func (r *outgoingRequest) swap(ctx context.Context, old, text *string) error {
+	if old != nil {
+		r.hold.Shrink(uint64(len(*old)))
+	}
+	if text == nil {
+		return nil
+	}
+	return r.hold.Grow(ctx, uint64(len(*text)))
+}
+
+// release gives back what is counted for the request but its body.
+func (r *outgoingRequest) release() {
+	r.header.hold.Give()
+	r.hold.Give()
 }
 
 func (r *outgoingRequest) Method(context.Context) (bind.Method, error) { return r.method, nil }
 
 func (r *outgoingRequest) SetMethod(_ context.Context, m bind.Method) error {
-	if !token(methodName(m)) {
+	if name := methodName(m); !token(name) || len(name) > maxMethod {
 		return failure
 	}
 	r.method = m
@@ -181,9 +221,12 @@ func (r *outgoingRequest) SetMethod(_ context.Context, m bind.Method) error {
 
 func (r *outgoingRequest) PathWithQuery(context.Context) (*string, error) { return r.path, nil }
 
-func (r *outgoingRequest) SetPathWithQuery(_ context.Context, p *string) error {
+func (r *outgoingRequest) SetPathWithQuery(ctx context.Context, p *string) error {
 	if p != nil && !validPath(*p) {
 		return failure
+	}
+	if err := r.swap(ctx, r.path, p); err != nil {
+		return err
 	}
 	r.path = p
 	return nil
@@ -201,17 +244,23 @@ func (r *outgoingRequest) SetScheme(_ context.Context, s bind.Scheme) error {
 
 func (r *outgoingRequest) Authority(context.Context) (*string, error) { return r.authority, nil }
 
-func (r *outgoingRequest) SetAuthority(_ context.Context, a *string) error {
+func (r *outgoingRequest) SetAuthority(ctx context.Context, a *string) error {
 	if a != nil && !validAuthority(*a) {
 		return failure
+	}
+	if err := r.swap(ctx, r.authority, a); err != nil {
+		return err
 	}
 	r.authority = a
 	return nil
 }
 
-func (r *outgoingRequest) Headers(context.Context) (bind.Headers, error) { return r.header, nil }
+func (r *outgoingRequest) Headers(context.Context) (bind.Headers, error) {
+	return r.header.frozen(), nil
+}
 
 func (r *outgoingRequest) Drop(context.Context) error {
+	r.release()
 	if r.body != nil {
 		r.body.abandon()
 	}
@@ -223,6 +272,8 @@ type outgoingResponse struct {
 	status uint16
 	header *fields
 	body   *outgoingBody
+	book   *quota.Book
+	hold   *quota.Hold
 }
 
 func (r *outgoingResponse) StatusCode(context.Context) (uint16, error) { return r.status, nil }
@@ -235,19 +286,26 @@ func (r *outgoingResponse) SetStatusCode(_ context.Context, code uint16) error {
 	return nil
 }
 
-func (r *outgoingResponse) Headers(context.Context) (bind.Headers, error) { return r.header, nil }
+func (r *outgoingResponse) Headers(context.Context) (bind.Headers, error) {
+	return r.header.frozen(), nil
+}
 
-func (r *outgoingResponse) Body(context.Context) (bind.OutgoingBody, error) {
+func (r *outgoingResponse) Body(ctx context.Context) (_ bind.OutgoingBody, err error) {
 	if r.body != nil {
 		return nil, failure
 	}
-	r.body = newOutgoingBody(r.header, func(n uint64) bind.HTTPErrorCode {
+	r.body, err = newOutgoingBody(ctx, r.book, r.header, func(n uint64) bind.HTTPErrorCode {
 		return bind.HTTPErrorCodeHTTPResponseBodySize{Value: &n}
 	})
+	if err != nil {
+		return nil, err
+	}
 	return r.body, nil
 }
 
 func (r *outgoingResponse) Drop(context.Context) error {
+	r.header.hold.Give()
+	r.hold.Give()
 	if r.body != nil {
 		r.body.abandon()
 	}

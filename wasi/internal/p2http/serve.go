@@ -143,6 +143,8 @@ func (p *outparam) refuse(code bind.HTTPErrorCode) {
 // respond sends the headers and connects the body.
 func (p *outparam) respond(r *outgoingResponse) {
 	p.set = true
+	defer r.hold.Give()
+	defer r.header.hold.Give()
 	if r.status < 200 {
 		p.refused = bind.HTTPErrorCodeHTTPProtocolError{}
 		r.Drop(context.Background())
@@ -179,6 +181,7 @@ func (p *outparam) SendInformational(_ context.Context, status uint16, headers b
 	if status < 100 || status > 199 || status == http.StatusSwitchingProtocols {
 		return bind.HTTPErrorCodeHTTPProtocolError{}
 	}
+	defer headers.(*fields).hold.Give()
 	h := p.response.w.Header()
 	for name, values := range headers.(*fields).header() {
 		h[name] = values

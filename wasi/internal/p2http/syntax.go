@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ashlar-wasm/ashlar/wasi/internal/address"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/bind"
 )
 
@@ -33,8 +34,13 @@ func methodName(m bind.Method) string {
 	return ""
 }
 
-// maxURI bounds the parts of a request's URI.
-const maxURI = 64 << 10
+// What bounds the parts of a request, in bytes.
+const (
+	maxURI    = 64 << 10 // path with query
+	maxHost   = 1 << 10  // authority
+	maxScheme = 64
+	maxMethod = 256
+)
 
 func validPath(p string) bool {
 	if len(p) > maxURI {
@@ -60,25 +66,26 @@ func validScheme(s string) bool {
 			return false
 		}
 	}
-	return s != ""
+	return s != "" && len(s) <= maxScheme
 }
 
 // validAuthority accepts a host with an optional port, and user information
 // before it.
 func validAuthority(a string) bool {
-	if a == "" || len(a) > maxURI || strings.ContainsAny(a, "/?# ") {
+	if a == "" || len(a) > maxHost || strings.ContainsAny(a, "/?# ") {
 		return false
 	}
 	u, err := url.Parse("//" + a)
-	if err != nil || u.Host == "" || u.Path != "" || u.Hostname() == "" {
+	if err != nil || u.Path != "" || strings.HasSuffix(u.Host, ":") {
 		return false
 	}
-	if strings.HasSuffix(u.Host, ":") {
-		return false
-	}
+	host := u.Host
 	if p := u.Port(); p != "" {
-		_, err := strconv.ParseUint(p, 10, 16)
-		return err == nil
+		if _, err := strconv.ParseUint(p, 10, 16); err != nil {
+			return false
+		}
+		host = strings.TrimSuffix(host, ":"+p)
 	}
-	return true
+	h, ok := address.ParseHost(host)
+	return ok && (!strings.Contains(host, ":") || host[0] == '[' && h.Addr.IsValid())
 }

@@ -1,11 +1,13 @@
 package socket
 
 import (
+	"cmp"
 	"context"
-	"net"
 	"net/netip"
-	"strings"
+	"time"
 
+	"github.com/ashlar-wasm/ashlar/wasi/internal/address"
+	"github.com/ashlar-wasm/ashlar/wasi/internal/quota"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/stream"
 )
 
@@ -22,61 +24,44 @@ type found struct {
 	err   error
 }
 
+// lookupTime bounds a lookup.
+const lookupTime = 30 * time.Second
+
 // StartLookup begins to look up a name, or reads an address.
 func StartLookup(ctx context.Context, p *Policy, name string) (*Lookup, error) {
-	addr, literal := parseLiteral(name)
-	if !literal && !validName(name) {
+	host, ok := address.ParseHost(name)
+	if !ok {
 		return nil, InvalidArgument
 	}
-	if p.Lookup == nil || !p.Lookup(strings.ToLower(strings.TrimSuffix(name, "."))) {
+	if p.Lookup == nil || !p.Lookup(cmp.Or(host.Name, name)) {
 		return nil, PermanentResolverFailure
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	l := &Lookup{cancel: cancel}
-	if literal {
-		l.Set(found{addrs: []netip.Addr{addr}})
+	if host.Addr.IsValid() {
+		l := &Lookup{cancel: func() {}}
+		l.Set(found{addrs: []netip.Addr{host.Addr}})
 		return l, nil
 	}
+	hold, err := p.Book.Take(ctx, quota.Connections, 1)
+	if err != nil {
+		return nil, TemporaryResolverFailure
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookupTime)
+	l := &Lookup{cancel: cancel}
 	go func() {
+		defer hold.Give()
 		defer cancel()
-		addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+		addrs, err := p.Resolver.LookupNetIP(ctx, "ip", name)
 		for i := range addrs {
 			addrs[i] = addrs[i].Unmap()
 		}
 		if err == nil && p.Found != nil {
-			p.Found(strings.ToLower(strings.TrimSuffix(name, ".")), addrs)
+			if addrs = p.Found(host.Name, addrs); len(addrs) == 0 {
+				err = AccessDenied
+			}
 		}
 		l.Set(found{addrs, coded(err)})
 	}()
 	return l, nil
-}
-
-func parseLiteral(name string) (netip.Addr, bool) {
-	inner, bracketed := strings.CutPrefix(name, "[")
-	if bracketed {
-		inner = strings.TrimSuffix(inner, "]")
-	}
-	a, err := netip.ParseAddr(inner)
-	return a, err == nil && a.Zone() == "" && (!bracketed || a.Is6())
-}
-
-func validName(name string) bool {
-	if name == "" || len(name) > 255 {
-		return false
-	}
-	for label := range strings.SplitSeq(strings.TrimSuffix(name, "."), ".") {
-		if label == "" || len(label) > 63 {
-			return false
-		}
-		for _, c := range []byte(label) {
-			switch {
-			case '0' <= c && c <= '9', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', c == '-', c == '_':
-			default:
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // Next returns the next address; ok is false after the last.

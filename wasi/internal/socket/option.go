@@ -48,6 +48,14 @@ func setOption(c controller, o option, v6 bool, v int) (err error) {
 	return coded(err)
 }
 
+// noBroadcast keeps a socket from sending to all of a network at once.
+func noBroadcast(c controller) (err error) {
+	if e := c.Control(func(fd uintptr) { err = setInt(fd, syscall.SOL_SOCKET, syscall.SO_BROADCAST, 0) }); e != nil {
+		err = e
+	}
+	return err
+}
+
 // keepAlives are the options that package net sets by itself on connections that
 // it did not make.
 var keepAlives = [...]option{keepAlive, keepIdle, keepInterval, keepCount}

@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"os"
 	"syscall"
+
+	"github.com/ashlar-wasm/ashlar/wasi/internal/quota"
 )
 
 // Code is why a network operation did not happen. Its values are numbered like
@@ -109,8 +111,13 @@ type Policy struct {
 	Allow func(Use, netip.AddrPort) bool
 	// Lookup decides whether a name may be looked up; nil denies all.
 	Lookup func(name string) bool
-	// Found, if not nil, is told what a name was found to be.
-	Found func(name string, addrs []netip.Addr)
+	// Found, if not nil, is told what a name was found to be, and returns what of
+	// it guests may know.
+	Found func(name string, addrs []netip.Addr) []netip.Addr
+	// Resolver looks up names; nil means the system's.
+	Resolver *net.Resolver
+	// Book counts sockets and lookups; nil does not.
+	Book *quota.Book
 	// Uses has those uses that are allowed for some address at all.
 	Uses [BindUDP + 1]bool
 }

@@ -55,7 +55,7 @@ func localhost(v6 bool) netip.AddrPort { return netip.AddrPortFrom(loopback(v6),
 // listenOn makes a listening socket.
 func listenOn(t *testing.T, p *Policy, v6 bool, open func(bool) (draft, error)) *TCP {
 	t.Helper()
-	l, err := newTCP(p, v6, open)
+	l, err := newTCP(t.Context(), p, v6, open)
 	ok(t, "new", err)
 	t.Cleanup(func() { l.Close() })
 	ok(t, "start bind", l.StartBind(localhost(v6)))
@@ -98,10 +98,10 @@ func testTCP(t *testing.T, v6 bool, open func(bool) (draft, error)) {
 	if l.Ready() {
 		t.Error("ready with nobody there")
 	}
-	_, _, _, err = l.Accept()
+	_, _, _, err = l.Accept(t.Context())
 	want(t, "accept with nobody there", err, WouldBlock)
 
-	c, err := newTCP(everything(), v6, open)
+	c, err := newTCP(t.Context(), everything(), v6, open)
 	ok(t, "new", err)
 	defer c.Close()
 	_, err = c.LocalAddress()
@@ -121,7 +121,7 @@ func testTCP(t *testing.T, v6 bool, open func(bool) (draft, error)) {
 	}
 
 	wait(t, l)
-	s, sin, sout, err := l.Accept()
+	s, sin, sout, err := l.Accept(t.Context())
 	ok(t, "accept", err)
 	defer s.Close()
 	clientAddr, _ := c.LocalAddress()
@@ -183,7 +183,7 @@ func TestConnectFromABoundSocket(t *testing.T) {
 	for name, open := range drafts {
 		l := listenOn(t, everything(), false, open)
 		addr, _ := l.LocalAddress()
-		c, err := newTCP(everything(), false, open)
+		c, err := newTCP(t.Context(), everything(), false, open)
 		ok(t, name, err)
 		defer c.Close()
 		ok(t, "bind", c.StartBind(localhost(false)))
@@ -209,7 +209,7 @@ func TestRefused(t *testing.T) {
 	addr := addrOf(l.Addr())
 	l.Close()
 	for name, open := range drafts {
-		c, err := newTCP(everything(), false, open)
+		c, err := newTCP(t.Context(), everything(), false, open)
 		ok(t, "new", err)
 		ok(t, "connect", c.StartConnect(t.Context(), addr))
 		wait(t, c)
@@ -225,7 +225,7 @@ func TestAddressInUse(t *testing.T) {
 	for name, open := range drafts {
 		l := listenOn(t, everything(), false, open)
 		addr, _ := l.LocalAddress()
-		c, err := newTCP(everything(), false, open)
+		c, err := newTCP(t.Context(), everything(), false, open)
 		ok(t, "new", err)
 		want(t, name, c.StartBind(addr), AddressInUse)
 		want(t, "not ours", c.StartBind(netip.MustParseAddrPort("192.0.2.1:0")), AddressNotBindable)
@@ -237,7 +237,7 @@ func TestAddressInUse(t *testing.T) {
 func TestOptions(t *testing.T) {
 	for name, open := range drafts {
 		t.Run(name, func(t *testing.T) {
-			c, err := newTCP(everything(), false, open)
+			c, err := newTCP(t.Context(), everything(), false, open)
 			ok(t, "new", err)
 			defer c.Close()
 			if n, err := c.HopLimit(); n == 0 || err != nil {
@@ -281,15 +281,15 @@ func TestOptions(t *testing.T) {
 			ok(t, "set", l.SetKeepAliveCount(3))
 			ok(t, "set", l.SetHopLimit(17))
 			wait(t, l)
-			early, _, _, err := l.Accept() // from before
+			early, _, _, err := l.Accept(t.Context()) // from before
 			ok(t, "accept", err)
 			defer early.Close()
-			c2, err := newTCP(everything(), false, open)
+			c2, err := newTCP(t.Context(), everything(), false, open)
 			ok(t, "new", err)
 			defer c2.Close()
 			ok(t, "connect", c2.StartConnect(t.Context(), addr))
 			wait(t, l)
-			s, _, _, err := l.Accept()
+			s, _, _, err := l.Accept(t.Context())
 			ok(t, "accept", err)
 			defer s.Close()
 			on, _ := s.KeepAlive()
@@ -303,12 +303,12 @@ func TestOptions(t *testing.T) {
 
 func TestPolicy(t *testing.T) {
 	for name, open := range drafts {
-		_, err := newTCP(&Policy{}, false, open)
+		_, err := newTCP(t.Context(), &Policy{}, false, open)
 		want(t, name+": nothing allowed", err, AccessDenied)
 		client := &Policy{Uses: [BindUDP + 1]bool{ConnectTCP: true}, Allow: func(u Use, a netip.AddrPort) bool {
 			return u == ConnectTCP && a.Port() == 80
 		}}
-		c, err := newTCP(client, false, open)
+		c, err := newTCP(t.Context(), client, false, open)
 		ok(t, "new", err)
 		want(t, "another port", c.StartConnect(t.Context(), netip.MustParseAddrPort("127.0.0.1:81")), AccessDenied)
 		want(t, "bind", c.StartBind(netip.MustParseAddrPort("127.0.0.1:0")), AccessDenied)
@@ -318,7 +318,7 @@ func TestPolicy(t *testing.T) {
 		want(t, "listen", c.StartListen(), AccessDenied)
 		c.Close()
 	}
-	_, err := NewUDP(&Policy{}, false)
+	_, err := NewUDP(t.Context(), &Policy{}, false)
 	want(t, "UDP", err, AccessDenied)
 	_, err = StartLookup(t.Context(), &Policy{}, "localhost")
 	want(t, "lookup", err, PermanentResolverFailure)
@@ -326,7 +326,7 @@ func TestPolicy(t *testing.T) {
 
 func TestCancelledConnect(t *testing.T) {
 	for _, open := range drafts {
-		c, err := newTCP(everything(), false, open)
+		c, err := newTCP(t.Context(), everything(), false, open)
 		ok(t, "new", err)
 		// An address of a documentation network, which nobody answers for; where
 		// there is no route at all it fails at once.
@@ -345,7 +345,7 @@ func TestCancelledConnect(t *testing.T) {
 
 func TestUDP(t *testing.T) {
 	bound := func() (*UDP, netip.AddrPort) {
-		u, err := NewUDP(everything(), false)
+		u, err := NewUDP(t.Context(), everything(), false)
 		ok(t, "new", err)
 		t.Cleanup(func() { u.Close() })
 		want(t, "connect unbound", u.Connect(netip.MustParseAddrPort("127.0.0.1:9")), InvalidState)
@@ -397,7 +397,7 @@ func TestUDPLocalAddress(t *testing.T) {
 	peer, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	ok(t, "listen", err)
 	defer peer.Close()
-	u, err := NewUDP(everything(), false)
+	u, err := NewUDP(t.Context(), everything(), false)
 	ok(t, "new", err)
 	defer u.Close()
 	ok(t, "bind", u.StartBind(netip.MustParseAddrPort("0.0.0.0:0")))
@@ -424,7 +424,7 @@ func TestUDPLocalAddress(t *testing.T) {
 }
 
 func TestUDPReceivesWhatIsThere(t *testing.T) {
-	u, err := NewUDP(everything(), false)
+	u, err := NewUDP(t.Context(), everything(), false)
 	ok(t, "new", err)
 	defer u.Close()
 	ok(t, "bind", u.StartBind(localhost(false)))
@@ -462,7 +462,7 @@ func TestUDPPolicy(t *testing.T) {
 	ok(t, "listen", err)
 	defer other.Close()
 	allowed := addrOf(peer.LocalAddr())
-	u, err := NewUDP(&Policy{Uses: [BindUDP + 1]bool{SendUDP: true}, Allow: func(use Use, a netip.AddrPort) bool {
+	u, err := NewUDP(t.Context(), &Policy{Uses: [BindUDP + 1]bool{SendUDP: true}, Allow: func(use Use, a netip.AddrPort) bool {
 		return use == SendUDP && a == allowed
 	}}, false)
 	ok(t, "new", err)
@@ -492,7 +492,7 @@ func TestUDPPolicy(t *testing.T) {
 func TestLookup(t *testing.T) {
 	p := everything()
 	var told []netip.Addr
-	p.Found = func(_ string, addrs []netip.Addr) { told = addrs }
+	p.Found = func(_ string, addrs []netip.Addr) []netip.Addr { told = addrs; return addrs }
 	all := func(name string) (list []netip.Addr) {
 		l, err := StartLookup(t.Context(), p, name)
 		ok(t, name, err)
@@ -515,7 +515,7 @@ func TestLookup(t *testing.T) {
 	if got := all("localhost"); len(got) == 0 || !slices.Equal(got, told) || !got[0].IsLoopback() {
 		t.Errorf("localhost: %v, told %v", got, told)
 	}
-	for _, bad := range []string{"", "a b", "a..b", "exa/mple", strings.Repeat("a", 64) + ".com", "[1.2.3.4]", "name:80"} {
+	for _, bad := range []string{"", "a b", "a..b", "exa/mple", strings.Repeat("a", 64) + ".com", "[1.2.3.4]", "name:80", "127.1", "2130706433", "0x7f.1", "::1%1"} {
 		_, err := StartLookup(t.Context(), p, bad)
 		want(t, bad, err, InvalidArgument)
 	}

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ashlar-wasm/ashlar/wasi/internal/quota"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/stream"
 )
 
@@ -44,6 +45,7 @@ const defaultBacklog = 128
 // be called by others meanwhile.
 type TCP struct {
 	policy  *Policy
+	hold    *quota.Hold // until nothing of the socket is left
 	v6      bool
 	backlog int
 	under   operation
@@ -68,6 +70,7 @@ type dialed struct {
 // connection is closed when the socket and both its streams are.
 type connection struct {
 	*net.TCPConn
+	hold  *quota.Hold
 	users atomic.Int32
 	in    *stream.Reader
 	out   *stream.Writer
@@ -75,6 +78,7 @@ type connection struct {
 
 func (c *connection) leave() error {
 	if c.users.Add(-1) == 0 {
+		defer c.hold.Give()
 		return c.Close()
 	}
 	return nil
@@ -83,8 +87,8 @@ func (c *connection) leave() error {
 // lingering is how long a peer may take to read what a guest left behind.
 const lingering = 30 * time.Second
 
-func newConnection(conn *net.TCPConn) *connection {
-	c := &connection{TCPConn: conn}
+func newConnection(conn *net.TCPConn, hold *quota.Hold) *connection {
+	c := &connection{TCPConn: conn, hold: hold}
 	c.users.Store(3)
 	c.in = stream.NewReader(conn, func() error {
 		_ = conn.CloseRead()
@@ -98,17 +102,24 @@ func newConnection(conn *net.TCPConn) *connection {
 }
 
 // NewTCP makes a socket.
-func NewTCP(p *Policy, v6 bool) (*TCP, error) { return newTCP(p, v6, newDraft) }
+func NewTCP(ctx context.Context, p *Policy, v6 bool) (*TCP, error) {
+	return newTCP(ctx, p, v6, newDraft)
+}
 
-func newTCP(p *Policy, v6 bool, open func(bool) (draft, error)) (*TCP, error) {
+func newTCP(ctx context.Context, p *Policy, v6 bool, open func(bool) (draft, error)) (*TCP, error) {
 	if !p.Uses[ConnectTCP] && !p.Uses[ListenTCP] {
 		return nil, AccessDenied
 	}
+	hold, err := p.Book.Take(ctx, quota.Connections, 1)
+	if err != nil {
+		return nil, NewSocketLimit
+	}
 	d, err := open(v6)
 	if err != nil {
+		hold.Give()
 		return nil, coded(err)
 	}
-	return &TCP{policy: p, v6: v6, draft: d, backlog: defaultBacklog}, nil
+	return &TCP{policy: p, hold: hold, v6: v6, draft: d, backlog: defaultBacklog}, nil
 }
 
 // IPv6 reports the family.
@@ -205,7 +216,7 @@ func (t *TCP) FinishConnect() (stream.Input, stream.Output, error) {
 		t.failed = CodeOf(d.err)
 		return nil, nil, t.failed
 	}
-	t.conn = newConnection(d.conn)
+	t.conn = newConnection(d.conn, t.hold)
 	return t.conn.in, t.conn.out, nil
 }
 
@@ -254,19 +265,28 @@ func accept(l *net.TCPListener, v6 bool) (*net.TCPConn, error) {
 func (t *TCP) FinishListen() error { return t.finish(listening) }
 
 // Accept returns the next connection, if there is one.
-func (t *TCP) Accept() (*TCP, stream.Input, stream.Output, error) {
+func (t *TCP) Accept(ctx context.Context) (*TCP, stream.Input, stream.Output, error) {
 	if t.listener == nil || t.under != idle {
 		return nil, nil, nil, InvalidState
 	}
-	conn, ok, err := t.accepts.Take()
-	if !ok {
+	if !t.accepts.Ready() {
 		return nil, nil, nil, WouldBlock
 	}
+	// One that there is no room for stays where it is.
+	hold, err := t.policy.Book.Take(ctx, quota.Connections, 1)
 	if err != nil {
+		return nil, nil, nil, NewSocketLimit
+	}
+	conn, ok, err := t.accepts.Take()
+	if !ok {
+		err = WouldBlock
+	}
+	if err != nil {
+		hold.Give()
 		return nil, nil, nil, coded(err)
 	}
-	c := newConnection(conn)
-	return &TCP{policy: t.policy, v6: t.v6, conn: c, backlog: defaultBacklog}, c.in, c.out, nil
+	c := newConnection(conn, hold)
+	return &TCP{policy: t.policy, hold: hold, v6: t.v6, conn: c, backlog: defaultBacklog}, c.in, c.out, nil
 }
 
 // LocalAddress returns the address the socket is bound to.
@@ -491,19 +511,24 @@ func (t *TCP) Close() error {
 		t.cancel()
 	}
 	switch {
-	case t.draft != nil:
-		t.draft.close()
 	case t.dialing != nil:
 		go func() {
 			// It was cancelled, and ends soon.
+			defer t.hold.Give()
 			_ = stream.Block(context.Background(), t.dialing)
 			if d, _ := t.dialing.Get(); d.conn != nil {
 				d.conn.Close()
 			}
 		}()
+		return nil
 	case t.conn != nil:
 		_ = t.conn.SetWriteDeadline(time.Now().Add(lingering))
 		return t.conn.leave()
+	}
+	defer t.hold.Give()
+	switch {
+	case t.draft != nil:
+		t.draft.close()
 	case t.listener != nil:
 		err := t.listener.Close()
 		if c, ok, _ := t.accepts.Take(); ok && c != nil {

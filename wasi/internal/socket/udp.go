@@ -2,9 +2,12 @@ package socket
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
+	"syscall"
 
+	"github.com/ashlar-wasm/ashlar/wasi/internal/quota"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/stream"
 )
 
@@ -21,6 +24,7 @@ type Datagram struct {
 // are dropped, and others can't be sent to. One goroutine at a time uses it.
 type UDP struct {
 	policy *Policy
+	hold   *quota.Hold
 	v6     bool
 	want   wanted
 	under  operation
@@ -32,18 +36,25 @@ type UDP struct {
 }
 
 // NewUDP makes a socket.
-func NewUDP(p *Policy, v6 bool) (*UDP, error) {
+func NewUDP(ctx context.Context, p *Policy, v6 bool) (*UDP, error) {
 	if !p.Uses[SendUDP] && !p.Uses[BindUDP] {
 		return nil, AccessDenied
 	}
-	return &UDP{policy: p, v6: v6, want: wanted{v6: v6}}, nil
+	hold, err := p.Book.Take(ctx, quota.Connections, 1)
+	if err != nil {
+		return nil, NewSocketLimit
+	}
+	return &UDP{policy: p, hold: hold, v6: v6, want: wanted{v6: v6}}, nil
 }
 
 // IPv6 reports the family.
 func (u *UDP) IPv6() bool { return u.v6 }
 
 func (u *UDP) open(a netip.AddrPort) (*net.UDPConn, error) {
-	lc := net.ListenConfig{Control: u.want.apply}
+	lc := net.ListenConfig{Control: func(network, address string, c syscall.RawConn) error {
+		// Package net lets every socket send to all of a network.
+		return errors.Join(u.want.apply(network, address, c), noBroadcast(c))
+	}}
 	c, err := lc.ListenPacket(context.Background(), network("udp", u.v6), a.String())
 	if err != nil {
 		return nil, err
@@ -279,6 +290,7 @@ func (u *UDP) SetSendBuffer(n uint64) error {
 
 // Close releases the socket.
 func (u *UDP) Close() error {
+	defer u.hold.Give()
 	if u.conn == nil {
 		return nil
 	}
