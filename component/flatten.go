@@ -29,6 +29,16 @@ type flattener struct {
 	decoded  map[*binary.CoreModule]*wasm.Module
 	limits   Limits
 	sources  bool // whether modules are rewritten
+
+	// What becomes of modules depends on what all instances take together.
+	unlinked []unlinked
+}
+
+// unlinked is a module of the plan that was not rewritten yet.
+type unlinked struct {
+	def       *binary.CoreModule
+	names     []importName
+	footprint engine.Footprint // of an instance
 }
 
 // flattenError is raised as a panic inside the flattener.
@@ -60,6 +70,9 @@ func flatten(c *binary.Component, limits Limits, sources bool) (p *plan, err err
 		}
 	}()
 	f.plan.exports = f.component(&componentDef{c: c}, nil, -1)
+	if f.sources {
+		f.rewriteAll()
+	}
 	return f.plan, nil
 }
 
@@ -193,8 +206,12 @@ func (f *flattener) coreInstance(s *scope, d *binary.CoreInstance) *coreInstance
 			}
 			st.names = append(st.names, namedItem{im.module, im.name, arg.item(im.name)})
 		}
+		f.plan.footprint.Reserve()
 	} else {
 		st.module = f.linkModule(ref.def, args, d.Offset)
+		if err := f.plan.footprint.Add(f.unlinked[st.module].footprint, f.limits.TableElements); err != nil {
+			panic(flattenError{&Error{Offset: ref.def.Offset, Err: err}})
+		}
 	}
 	f.plan.steps = append(f.plan.steps, st)
 	if n := len(f.plan.steps); n > f.limits.Instances {
@@ -214,8 +231,8 @@ func linkName(it coreItem) importName {
 	return importName{strconv.Itoa(it.index), it.name}
 }
 
-// linkModule rewrites a module's imports to name their providers; equal
-// results are shared.
+// linkModule names the providers of a module's imports; where all are equal, the
+// result is shared.
 func (f *flattener) linkModule(def *binary.CoreModule, args map[string]*coreInstanceDef, offset int) int {
 	m := f.decoded[def]
 	if m == nil {
@@ -239,36 +256,42 @@ func (f *flattener) linkModule(def *binary.CoreModule, args map[string]*coreInst
 	if i, ok := f.variants[key.String()]; ok {
 		return i
 	}
-	var source engine.Source
-	if f.sources {
-		var err error
-		if source, err = rewrite(m, names, f.limits); err != nil {
-			var complex *wasm.ComplexityError
-			if errors.As(err, &complex) { // which says where
-				panic(flattenError{err})
-			}
-			panic(flattenError{&Error{Offset: def.Offset, Err: err}})
-		}
-	}
-	f.plan.modules = append(f.plan.modules, moduleDef{source: source, origin: def.Offset, size: len(def.Bytes)})
+	f.plan.modules = append(f.plan.modules, moduleDef{origin: def.Offset, size: len(def.Bytes)})
+	f.unlinked = append(f.unlinked, unlinked{def, names, engine.FootprintOf(m)})
 	f.variants[key.String()] = len(f.plan.modules) - 1
 	return len(f.plan.modules) - 1
 }
 
-// rewrite renames a module's imports and confines it. What it does must depend on
-// nothing but that and rewriteOptions.
-func rewrite(m *wasm.Module, names []importName, limits Limits) (engine.Source, error) {
+// rewriteAll rewrites the modules of the plan. What it does must depend on nothing but
+// the component and rewriteOptions.
+func (f *flattener) rewriteAll() {
+	growth := f.plan.footprint.Growth(f.limits.TableElements)
+	for i, u := range f.unlinked {
+		source, err := rewrite(f.decoded[u.def], u.names, growth)
+		var complex *wasm.ComplexityError
+		switch {
+		case errors.As(err, &complex): // which says where
+			panic(flattenError{err})
+		case err != nil:
+			panic(flattenError{&Error{Offset: u.def.Offset, Err: err}})
+		}
+		f.plan.modules[i].source = source
+	}
+}
+
+// rewrite renames a module's imports and confines it.
+func rewrite(m *wasm.Module, names []importName, tableGrowth uint64) (engine.Source, error) {
 	edited := *m
 	edited.Imports = append([]wasm.Import(nil), m.Imports...)
 	edited.RenameImports(func(i int, _ wasm.Import) (string, string) { return names[i].module, names[i].name })
 	return engine.Confine(&edited, engine.Confinement{
-		TableElements: limits.TableElements,
-		Host:          func(im *wasm.Import) bool { return im.Module == hostModule },
+		TableGrowth: tableGrowth,
+		Host:        func(im *wasm.Import) bool { return im.Module == hostModule },
 	})
 }
 
 // rewriteOptions says all of the limits that rewriting goes by.
-func rewriteOptions(limits Limits) string { return fmt.Sprintf("tables %d", limits.TableElements) }
+func rewriteOptions(limits Limits) string { return fmt.Sprintf("all tables %d", limits.TableElements) }
 
 // moduleImports lists the imports that a module type declares.
 func (f *flattener) moduleImports(t *moduleTypeDef) []importName {

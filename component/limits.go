@@ -20,7 +20,9 @@ type Limits struct {
 	// MemoryBytes bounds the linear memories of one instance together; the
 	// default is 1 GiB. The most that counts is 4 GiB less one page.
 	MemoryBytes uint64
-	// TableElements bounds every core table; the default is 1,000,000.
+	// TableElements bounds the elements of the core tables of one instance together;
+	// the default is 1,000,000. What they leave of it at first is divided among the
+	// tables that may grow.
 	TableElements uint64
 	// Handles bounds the handles of each component instance; the default is
 	// 1,000,000.

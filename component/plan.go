@@ -19,6 +19,7 @@ type plan struct {
 	funcs       []coreItem // core functions that the runtime calls
 	memories    []coreItem // core memories that the runtime reads
 	exports     *instanceDef
+	footprint   engine.Footprint // of all steps
 }
 
 // instanceInfo is a component instance of the plan.

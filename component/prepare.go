@@ -107,12 +107,23 @@ func (l *Linker) Prepare(ctx context.Context, c *Component) (*Prepared, error) {
 	if len(missing.Missing) > 0 {
 		return nil, &missing
 	}
+	elements := c.engine.limits.TableElements
+	footprint, share := c.plan.footprint, c.plan.footprint.Growth(elements)
 	for i := range c.plan.steps {
 		st := &c.plan.steps[i]
 		if st.module >= 0 {
 			continue
 		}
-		code, err := p.linkImported(ctx, modules[st.imported], st, c.engine.limits)
+		var one engine.Footprint
+		own := engine.FootprintOf(modules[st.imported].m)
+		err := footprint.Add(own, elements)
+		if err == nil {
+			err = one.Add(own, share)
+		}
+		var code *engine.Module
+		if err == nil {
+			code, err = p.linkImported(ctx, modules[st.imported], st, one.Growth(share))
+		}
 		if err != nil {
 			return nil, fmt.Errorf("compile imported module %s: %w", pathName(c.plan.imports[st.imported].path), err)
 		}
@@ -126,7 +137,7 @@ func (l *Linker) Prepare(ctx context.Context, c *Component) (*Prepared, error) {
 
 // linkImported rewrites and compiles a module that was imported, for the
 // instances that one step gives it.
-func (p *Prepared) linkImported(ctx context.Context, m *Module, st *step, limits Limits) (*engine.Module, error) {
+func (p *Prepared) linkImported(ctx context.Context, m *Module, st *step, tableGrowth uint64) (*engine.Module, error) {
 	names := make([]importName, len(m.m.Imports))
 	for i, im := range m.m.Imports {
 		for _, n := range st.names {
@@ -135,7 +146,7 @@ func (p *Prepared) linkImported(ctx context.Context, m *Module, st *step, limits
 			}
 		}
 	}
-	source, err := rewrite(m.m, names, limits)
+	source, err := rewrite(m.m, names, tableGrowth)
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,7 @@ func newKernel(b *testing.B, e *engine.Engine, code []byte, metered bool) *kerne
 	m.SetNames(m.Names())
 	out := m.Encode()
 	if metered {
-		source, err := engine.Confine(m, engine.Confinement{TableElements: 1e6, Host: func(*wasm.Import) bool { return true }})
+		source, err := engine.Confine(m, engine.Confinement{TableGrowth: 1e6, Host: func(*wasm.Import) bool { return true }})
 		if err != nil {
 			b.Fatal(err)
 		}

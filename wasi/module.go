@@ -44,9 +44,13 @@ func CompileModule(ctx context.Context, e *component.Engine, bytes []byte) (*Mod
 		if err := checkWorld(m); err != nil {
 			return nil, err
 		}
+		var f engine.Footprint
+		if err := f.Add(engine.FootprintOf(m), tables); err != nil {
+			return nil, err
+		}
 		source, err := engine.Confine(m, engine.Confinement{
-			TableElements: tables,
-			Host:          func(*wasm.Import) bool { return true },
+			TableGrowth: f.Growth(tables),
+			Host:        func(*wasm.Import) bool { return true },
 		})
 		return []engine.Source{source}, err
 	})

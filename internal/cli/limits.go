@@ -98,7 +98,7 @@ func (l *instanceLimits) flags(c *cobra.Command) {
 	fl.Var(&l.memory, "max-memory", "bytes of linear memory the guest may have, like 64MiB")
 	fl.Var(&l.stack, "max-stack", "bytes that the guest's call stacks may take")
 	fl.Var(&l.cpu, "max-cpu", "time the guest may compute in one call, like 500ms"+ifNone(l.cpu))
-	fl.UintVar(&l.tables, "max-table-elements", uint(d.TableElements), "elements of each table")
+	fl.UintVar(&l.tables, "max-table-elements", uint(d.TableElements), "elements that all tables of the guest may have")
 	fl.UintVar(&l.handles, "max-handles", uint(d.Handles), "handles of resources in each component instance")
 	fl.UintVar(&l.instances, "max-instances", uint(d.Instances), "core instances that the component may consist of")
 }

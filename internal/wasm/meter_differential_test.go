@@ -18,13 +18,9 @@ const differentialFuel = 20_000_000
 var meterBudgets = []int32{1 << 20, 0, 1, 1000}
 
 // prepare are the rewrites that every module gets besides metering.
-func prepare(t *testing.T) func(*wasm.Module) {
-	return func(m *wasm.Module) {
-		m.CheckElements(engine.ElementsFunc)
-		if err := m.LimitTables(20_000); err != nil {
-			t.Error(err)
-		}
-	}
+func prepare(m *wasm.Module) {
+	m.CheckElements(engine.ElementsFunc)
+	m.LimitTables(20_000)
 }
 
 // checkMetered compares a program with what the rewriters make of it. It tells
@@ -33,7 +29,7 @@ func checkMetered(t *testing.T, p *wasmgen.Program, budgets []int32, interpreter
 	t.Helper()
 	var first *outcome
 	for _, budget := range budgets {
-		x := execution{rewrite: prepare(t), meter: true, budget: budget, fuel: differentialFuel, interpreter: interpreter}
+		x := execution{rewrite: prepare, meter: true, budget: budget, fuel: differentialFuel, interpreter: interpreter}
 		if first != nil {
 			x.fuel *= 2 // budgets are taken from it in advance
 		}
@@ -66,7 +62,7 @@ func checkMetered(t *testing.T, p *wasmgen.Program, budgets []int32, interpreter
 	if first.stopped {
 		return false
 	}
-	prepared := execute(t, p, execution{rewrite: prepare(t), interpreter: interpreter})
+	prepared := execute(t, p, execution{rewrite: prepare, interpreter: interpreter})
 	if prepared.overflow {
 		return false
 	}

@@ -44,7 +44,7 @@ func (g *gauge) watch(charged, done, moved int64, yield bool) {
 func checkSound(t *testing.T, p *wasmgen.Program, budget int32, depth int64) *outcome {
 	t.Helper()
 	g := &gauge{budget: int64(max(0, budget)) * int64(len(p.Modules))}
-	out := execute(t, p, execution{rewrite: prepare(t), meter: true, counted: true, budget: budget, fuel: 5_000_000, watch: g.watch})
+	out := execute(t, p, execution{rewrite: prepare, meter: true, counted: true, budget: budget, fuel: 5_000_000, watch: g.watch})
 	if g.lag > lag {
 		t.Errorf("budget %d: %d units of work were not charged", budget, g.lag)
 	}
