@@ -50,7 +50,7 @@ func codeOfErrno(e unix.Errno) (Code, bool) {
 		return NoEntry, true
 	case unix.ENOLCK:
 		return NoLock, true
-	case unix.ENOMEM:
+	case unix.ENOMEM, unix.EMFILE, unix.ENFILE:
 		return InsufficientMemory, true
 	case unix.ENOSPC:
 		return InsufficientSpace, true

@@ -136,6 +136,9 @@ func (p place) mustDir() error {
 
 const dirFlags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC
 
+// maxDepth bounds the directories that are open while a path is walked.
+const maxDepth = 256
+
 // resolveWalking opens one component after the other without following links;
 // links are expanded here. Going up pops a directory that is already open, so a
 // directory moved by somebody else meanwhile can't turn ".." into a way out.
@@ -216,7 +219,7 @@ func resolveWalking(root int, path string, follow bool) (place, error) {
 		if err != nil {
 			return place{}, err
 		}
-		if len(stack) > maxPath/2 {
+		if len(stack) > maxDepth {
 			unix.Close(fd)
 			return place{}, NameTooLong
 		}
@@ -277,6 +280,14 @@ func (d *hostDir) openFD(root int, path string, how OpenFlags) (int, error) {
 		if nofollow {
 			bits |= unix.O_NOFOLLOW
 		}
+		fd, err := openBeneath(root, path, bits&unix.O_NOFOLLOW|pathOnly|unix.O_CLOEXEC, 0)
+		if err == nil {
+			err = plainFD(fd)
+			unix.Close(fd)
+		}
+		if err != nil && err != unix.ENOENT {
+			return -1, err
+		}
 		return openBeneath(root, path, bits, 0o666)
 	}
 	for range maxLinks {
@@ -305,6 +316,11 @@ func (p place) open(bits int, followed bool) (int, error) {
 		}
 		bits |= unix.O_DIRECTORY
 	}
+	if st, err := p.lstat(); err == nil {
+		if err := plainMode(uint32(st.Mode)); err != nil {
+			return -1, err
+		}
+	}
 	return retryInt(func() (int, error) {
 		fd, err := unix.Openat(p.dir, p.base, bits|unix.O_NOFOLLOW, 0o666)
 		if err == unix.EMLINK || err == unix.ENOTDIR && followed && p.isLink() {
@@ -312,6 +328,24 @@ func (p place) open(bits int, followed bool) (int, error) {
 		}
 		return fd, err
 	})
+}
+
+// plainMode fails for what guests can't open. Opening a device or a named pipe
+// may do something already: rewind a tape, wake who waits at the other end.
+func plainMode(mode uint32) error {
+	switch mode & unix.S_IFMT {
+	case unix.S_IFREG, unix.S_IFDIR, unix.S_IFLNK:
+		return nil
+	}
+	return NotPermitted
+}
+
+func plainFD(fd int) error {
+	var st unix.Stat_t
+	if err := retry(func() error { return unix.Fstat(fd, &st) }); err != nil {
+		return err
+	}
+	return plainMode(uint32(st.Mode))
 }
 
 func (p place) isLink() bool {

@@ -4,8 +4,14 @@
 // A host directory is opened once and every path is resolved relative to that
 // open directory, never by name from the root: no "..", absolute path, symbolic
 // link or concurrent rename leads outside. Only regular files and directories
-// can be opened. Devices, sockets and named pipes are refused, and opening never
-// blocks on one.
+// can be opened. Devices, sockets and named pipes are refused without being
+// opened, as far as nobody else changes what is there at that moment, and opening
+// never blocks on one.
+//
+// What else holds of a granted directory is the operating system's: what is
+// mounted beneath is part of it, hard links lead to their file wherever else it
+// has a name, who moves a directory out of it takes along the guests that have
+// it open, and files grow until the disk or its quota is full.
 //
 // Every error of an operation is a Code.
 package sandbox
@@ -14,6 +20,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -184,6 +191,8 @@ func checkPath(path string) error {
 		return Invalid
 	case path[0] == '/':
 		return NotPermitted
+	case runtime.GOOS == "windows":
+		return checkWindows(path)
 	}
 	return nil
 }
@@ -279,7 +288,8 @@ func (d *Descriptor) Symlink(target, path string) error {
 }
 
 // Readlink returns the target of a symbolic link. An absolute target is not
-// told: it says something of the host.
+// told, nor one that could be no path of a guest's: they say something of the
+// host.
 func (d *Descriptor) Readlink(path string) (string, error) {
 	dir, err := d.at(path, false)
 	if err != nil {
@@ -289,7 +299,7 @@ func (d *Descriptor) Readlink(path string) (string, error) {
 	if err != nil {
 		return "", CodeOf(err)
 	}
-	if strings.HasPrefix(target, "/") {
+	if checkPath(target) != nil {
 		return "", NotPermitted
 	}
 	return target, nil
