@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ashlar-wasm/ashlar/internal/limit"
+	"github.com/ashlar-wasm/ashlar/internal/wasm"
 )
 
 // What metered modules import: a function of the engine's own.
@@ -24,7 +25,7 @@ const (
 	// the stack grows between two looks at it, in units of frameBytes.
 	maxBudget  = 1 << 18
 	minBudget  = 1 << 10
-	frameBytes = 64
+	frameBytes = wasm.FrameBytes
 	// breath is how long a guest keeps other goroutines of its processor waiting.
 	breath = 500 * time.Microsecond
 	// patience is how much CPU time a call may use before it has to take turns
@@ -186,7 +187,7 @@ func (m *Meter) check(ctx context.Context, now time.Duration) error {
 	}
 	if now >= m.deadline {
 		// The context is about to end, with the cause that its maker gave it.
-		late := time.NewTimer(patience)
+		late := time.NewTimer(time.Second)
 		defer late.Stop()
 		select {
 		case <-ctx.Done():

@@ -32,13 +32,15 @@ const (
 	MaxUnchecked = 8192
 	// maxTail is how much of that may follow a call that may have been
 	// recursive, since a stack of any height may be unwound by such tails.
-	maxTail = 128
+	maxTail = 64
 	// indirectCharge pays for what a function that is called indirectly does
 	// before it charges for itself.
-	indirectCharge = 16
-	// frameBytes is how many bytes of stack frame, as they are estimated, cost
-	// one unit: a call that takes much stack is charged for it.
-	frameBytes = 64
+	indirectCharge = 64
+	// FrameBytes is how much the stack grows for each unit at most, in bytes.
+	FrameBytes = 32
+	// maxWays is how many branches back to a loop are charged each by itself; for
+	// the code to stay small, one with more is charged at its head.
+	maxWays = 4
 )
 
 // Meter rewrites a valid module so that the work it does is charged to a budget,
@@ -49,9 +51,8 @@ const (
 // together on some path to a place; of alternative paths the most expensive one
 // counts. Checks are charges that also look whether anything is left:
 //
-//   - at the head of a loop, unless every way round passes another check;
-//   - at the entry of a function that may call itself by direct calls, unless a
-//     checked loop is all that its code begins with;
+//   - on the ways back of a loop, unless every way round passes another check;
+//   - at the entry of a function that may call itself by direct calls;
 //   - before call_indirect, call_ref, their tail forms, calls of functions that
 //     another module provides, and throws;
 //   - where otherwise more than MaxUnchecked units of work could pass without
@@ -61,8 +62,8 @@ const (
 //
 // So between two calls of yield a module does at most the work of the budget
 // plus a few times MaxUnchecked. Every cycle of calls is charged for the stack it
-// takes, so that the stack grows between two calls of yield by at most 64 bytes a
-// unit.
+// takes, so that the stack grows between two calls of yield by at most
+// FrameBytes a unit.
 //
 // What the module means is not changed, but that ref.func leaves nothing behind in
 // the engine, and memory.atomic.wait waits in short turns, with checks between
@@ -138,12 +139,14 @@ type meterFunc struct {
 
 // meterLoop is a loop, in the order in which loops begin.
 type meterLoop struct {
-	parent  int  // the loop around it, or -1
+	// odd tells that the loop takes parameters, has many ways back, or others than
+	// br and br_if: it is charged at its head instead of on the ways back.
+	odd     bool
 	params  bool // takes parameters
-	free    bool // it can be gone round without a check
-	outer   bool // a free loop is inside
-	checked bool
-	charge  int // for one time round
+	ways    int  // branches back
+	checked bool // there is a way round without any other check
+	charge  int  // at its head, if it is odd
+	split   bool // some way back is checked
 }
 
 // meterPoint is a place in a function where something is charged, before the
@@ -152,6 +155,7 @@ type meterPoint struct {
 	pos    int
 	charge int
 	check  bool
+	back   bool // the instruction is a branch back to a loop, and pays if it is taken
 }
 
 // call returns the function of the module with an index, or nil if it is imported.

@@ -54,7 +54,7 @@ func (c *costs) total() int {
 
 // charge has what is uncharged, and more, charged before the instruction at pos.
 func (c *costs) charge(pos, more int, check bool) {
-	c.f.points = append(c.f.points, meterPoint{pos, c.path.uncharged + more, check})
+	c.f.points = append(c.f.points, meterPoint{pos: pos, charge: c.path.uncharged + more, check: check})
 	c.path.uncharged = 0
 	if check {
 		c.checked()
@@ -69,8 +69,8 @@ func (c *costs) checked() {
 	c.path.unchecked, c.path.always = 0, true
 }
 
-// branch follows a branch that leaves depth blocks.
-func (c *costs) branch(depth uint32, p costPath) {
+// branch follows a branch that leaves depth blocks; the instruction is at pos.
+func (c *costs) branch(pos int, depth uint32, p costPath) {
 	if !p.live {
 		return
 	}
@@ -90,22 +90,30 @@ func (c *costs) branch(depth uint32, p costPath) {
 			p.uncharged -= c.pend[level-1]
 		}
 	}
-	if l.loop >= 0 {
-		loop := &c.f.loops[l.loop]
-		loop.charge = max(loop.charge, p.uncharged)
-	} else {
+	if l.loop < 0 {
 		l.end.merge(p)
+		return
 	}
+	loop := &c.f.loops[l.loop]
+	if loop.odd {
+		loop.charge = max(loop.charge, p.uncharged)
+		return
+	}
+	check := loop.checked || p.unchecked > MaxUnchecked/2
+	if check || p.uncharged > 0 {
+		c.f.points = append(c.f.points, meterPoint{pos: pos, charge: p.uncharged, check: check, back: true})
+	}
+	loop.split = loop.split || check
 }
 
-// back puts a check before a branch to a loop without one if too much work has
-// passed since the last.
+// back puts a check before a branch to the head of a loop without one if too much
+// work has passed since the last.
 func (c *costs) back(pos int, depth uint32) {
 	if !c.path.live || int(depth) >= len(c.labels) {
 		return
 	}
 	l := &c.labels[len(c.labels)-1-int(depth)]
-	if l.loop >= 0 && !c.f.loops[l.loop].checked && c.path.unchecked > MaxUnchecked/2 {
+	if l.loop >= 0 && c.f.loops[l.loop].odd && !c.f.loops[l.loop].checked && c.path.unchecked > MaxUnchecked/2 {
 		c.charge(pos, 0, true)
 	}
 }
@@ -114,10 +122,7 @@ func (c *costs) back(pos int, depth uint32) {
 // cycle.
 func (w *meter) cost(f *meterFunc) {
 	c := costs{w: w, f: f, path: costPath{live: true}, labels: w.costs[:0], pend: w.pend[:0]}
-	lead := f.cyclic && f.lead && f.loops[0].checked
-	if f.cyclic && !lead {
-		c.path.always = true
-	}
+	c.path.always = f.cyclic // by the check at its entry
 	next := 0
 	in := &w.in
 	r := &reader{b: w.module.Code[f.index].Code, pos: f.start}
@@ -149,7 +154,7 @@ func (w *meter) cost(f *meterFunc) {
 			caught.unchecked = max(caught.unchecked, MaxUnchecked-maxTail)
 			for _, clause := range in.catches {
 				if in.op == opTryTable {
-					c.branch(clause.label, caught)
+					c.branch(in.pos, clause.label, caught)
 				}
 			}
 			c.labels = append(c.labels, l)
@@ -160,7 +165,7 @@ func (w *meter) cost(f *meterFunc) {
 		case opEnd:
 			n := len(c.labels)
 			if n == 0 {
-				c.branch(0, c.path)
+				c.branch(in.pos, 0, c.path)
 				break
 			}
 			l := c.labels[n-1]
@@ -174,7 +179,7 @@ func (w *meter) cost(f *meterFunc) {
 			c.path.merge(l.before)
 		case opBr, opBrIf, opBrOnNull, opBrOnNonNull:
 			c.back(in.pos, in.x)
-			c.branch(in.x, c.path)
+			c.branch(in.pos, in.x, c.path)
 			if in.op == opBr {
 				c.path.live = false
 			}
@@ -183,11 +188,11 @@ func (w *meter) cost(f *meterFunc) {
 				c.back(in.pos, depth)
 			}
 			for _, depth := range in.labels {
-				c.branch(depth, c.path)
+				c.branch(in.pos, depth, c.path)
 			}
 			c.path.live = false
 		case opReturn:
-			c.branch(uint32(len(c.labels)), c.path)
+			c.branch(in.pos, uint32(len(c.labels)), c.path)
 			c.path.live = false
 		case opUnreachable:
 			c.path.live = false
@@ -201,7 +206,7 @@ func (w *meter) cost(f *meterFunc) {
 				c.call(in.pos, in.x)
 			}
 			if in.op == opReturnCall {
-				c.branch(uint32(len(c.labels)), c.path)
+				c.branch(in.pos, uint32(len(c.labels)), c.path)
 				c.path.live = false
 			}
 		case opCallIndirect, opCallRef, opReturnCallIndirect, opReturnCallRef:
@@ -210,7 +215,7 @@ func (w *meter) cost(f *meterFunc) {
 				c.path.unchecked = MaxUnchecked - maxTail
 			}
 			if in.op == opReturnCallIndirect || in.op == opReturnCallRef {
-				c.branch(uint32(len(c.labels)), c.path)
+				c.branch(in.pos, uint32(len(c.labels)), c.path)
 				c.path.live = false
 			}
 		default:
@@ -231,9 +236,6 @@ func (w *meter) cost(f *meterFunc) {
 		c.exit.uncharged = max(c.exit.uncharged, c.atCall)
 	}
 	switch all := c.exit.uncharged + f.frame; {
-	case lead:
-		f.loops[0].charge = max(f.loops[0].charge, all)
-		f.frame, f.always = 0, true
 	case f.cyclic:
 		f.entry, f.check, f.frame, f.always = max(all, 8), true, 0, true
 	case f.taken && all > indirectCharge:
@@ -255,11 +257,12 @@ func (c *costs) loop(pos, index int) {
 	if !c.path.live {
 		return
 	}
-	if l.checked {
-		c.checked()
-	} else {
-		// The ways round have passed a check: see back.
+	switch {
+	case !l.checked:
+		// The ways round have passed a check: see branch and back.
 		c.path.unchecked = max(c.path.unchecked, MaxUnchecked/2)
+	case l.odd:
+		c.checked()
 	}
 }
 
@@ -278,9 +281,6 @@ func (c *costs) call(pos int, index uint32) {
 		if c.w.throws && p.uncharged > maxTail {
 			// It may not come back, over and over.
 			c.charge(pos, 0, false)
-		}
-		if p.unchecked > MaxUnchecked-maxTail {
-			c.charge(pos, 0, true)
 		}
 		c.atCall = max(c.atCall, c.total()+p.uncharged)
 		c.checked()
@@ -321,9 +321,9 @@ func (w *meter) weight(in *instr) int {
 	case opTableGet, opTableSet:
 		return 4
 	case 0x6d, 0x6e, 0x6f, 0x70, 0x7f, 0x80, 0x81, 0x82: // integer division
-		return 10
+		return 24
 	case 0x91, 0x95, 0x9f, 0xa3: // square root and division of floats
-		return 6
+		return 12
 	}
 	switch in.op >> 16 {
 	case 0xfe:

@@ -1,35 +1,5 @@
 package wasm
 
-// place decides which loops of f get a check: enough of them that no path goes
-// round without one. What f calls is done before, unless it is in a cycle.
-func (w *meter) place(f *meterFunc) {
-	if len(f.loops) == 0 {
-		return
-	}
-	// First with calls alone as checks. Of the loops still free, the innermost
-	// get one ...
-	w.flow(f)
-	for i := range f.loops {
-		l := &f.loops[i]
-		for p := l.parent; l.free && p >= 0 && !f.loops[p].outer; p = f.loops[p].parent {
-			f.loops[p].outer = true
-		}
-	}
-	again := false
-	for i := range f.loops {
-		l := &f.loops[i]
-		l.checked = l.free && !l.outer
-		again = again || l.free && l.outer
-	}
-	// ... and the others where a repetition can get round those.
-	if again {
-		w.flow(f)
-		for i := range f.loops {
-			f.loops[i].checked = f.loops[i].checked || f.loops[i].free
-		}
-	}
-}
-
 // flowLabel is an open block.
 type flowLabel struct {
 	loop  int // its loop or -1
@@ -40,17 +10,15 @@ type flowLabel struct {
 
 const dead = 1 << 30 // state of code that is not reached
 
-// flow sets free for the loops of f that have a path from the head back to it
-// without a check.
+// place sets checked for the loops of f that have a path from the head back to it
+// without a check, such as calls may have. What f calls is done before, unless it is
+// in a cycle.
 //
 // The state of a path is the number of open loops, from outside, since whose head
 // it passed a check: one behind an inner loop's head is behind the outer one's too.
-func (w *meter) flow(f *meterFunc) {
+func (w *meter) place(f *meterFunc) {
 	labels := w.flows[:0]
 	s, level, next := 0, 0, 0
-	for i := range f.loops {
-		f.loops[i].free = false
-	}
 	passed := func() {
 		if s != dead {
 			s = level
@@ -64,7 +32,7 @@ func (w *meter) flow(f *meterFunc) {
 		if l.loop < 0 {
 			l.s = min(l.s, s, l.level)
 		} else if s <= l.level {
-			f.loops[l.loop].free = true
+			f.loops[l.loop].checked = true
 		}
 	}
 	in := &w.in
@@ -88,9 +56,6 @@ func (w *meter) flow(f *meterFunc) {
 		case opLoop:
 			labels = append(labels, flowLabel{loop: next, s: dead, level: level, cond: dead})
 			level++
-			if f.loops[next].checked {
-				passed()
-			}
 			next++
 		case opEnd:
 			if n := len(labels); n > 0 {

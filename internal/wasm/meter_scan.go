@@ -64,37 +64,38 @@ func (w *meter) scanFunc(f *meterFunc) {
 	}
 	f.start = r.pos
 	in := &w.in
-	cur := -1      // innermost open loop
-	straight := 0  // cost of the code so far, below zero once it has branched
 	labels := 0    // open blocks
 	values := 0    // made by instructions, each of which may need a place on the stack
 	arguments := 0 // most that are passed on the stack
 	w.flows = w.flows[:0]
+	odd := func(depth uint32) {
+		if n := len(w.flows); int(depth) < n {
+			if l := w.flows[n-1-int(depth)].loop; l >= 0 {
+				f.loops[l].odd = true
+			}
+		}
+	}
 	for r.more() {
 		r.instr(in)
 		switch in.op {
 		case opLoop:
-			if straight >= 0 && straight <= maxTail && len(f.loops) == 0 {
-				f.lead = true
-			}
-			straight = -1
-			f.loops = append(f.loops, meterLoop{parent: cur, params: w.hasParams(in.block)})
-			cur = len(f.loops) - 1
-			w.flows = append(w.flows, flowLabel{loop: cur})
+			params := w.hasParams(in.block)
+			f.loops = append(f.loops, meterLoop{params: params, odd: params})
+			w.flows = append(w.flows, flowLabel{loop: len(f.loops) - 1})
 		case opBlock, opTryTable:
+			if in.op == opTryTable {
+				for _, c := range in.catches {
+					odd(c.label)
+				}
+			}
 			w.flows = append(w.flows, flowLabel{loop: -1})
 		case opIf:
-			straight = -1
 			w.flows = append(w.flows, flowLabel{loop: -1})
 		case opEnd:
 			if n := len(w.flows); n > 0 {
-				if l := w.flows[n-1].loop; l >= 0 {
-					cur = f.loops[l].parent
-				}
 				w.flows = w.flows[:n-1]
 			}
 		case opCall, opReturnCall:
-			straight = -1
 			if in.x >= w.imported {
 				f.calls = append(f.calls, in.x-w.imported)
 			}
@@ -102,7 +103,6 @@ func (w *meter) scanFunc(f *meterFunc) {
 			arguments = max(arguments, len(t.Params)+len(t.Results))
 			values += len(t.Results)
 		case opCallIndirect, opReturnCallIndirect, opCallRef, opReturnCallRef:
-			straight = -1
 			t := &m.Types[in.x]
 			arguments = max(arguments, len(t.Params)+len(t.Results))
 			values += len(t.Results)
@@ -111,8 +111,21 @@ func (w *meter) scanFunc(f *meterFunc) {
 				g.taken = true
 			}
 			values++
-		case opBr, opBrIf, opBrTable, opReturn, opUnreachable, opThrow, opThrowRef, opBrOnNull, opBrOnNonNull:
-			straight = -1
+		case opBrTable:
+			for _, depth := range in.labels {
+				odd(depth)
+			}
+		case opBrOnNull, opBrOnNonNull:
+			odd(in.x)
+		case opBr, opBrIf:
+			if n := len(w.flows); int(in.x) < n {
+				if l := w.flows[n-1-int(in.x)].loop; l >= 0 {
+					if f.loops[l].ways++; f.loops[l].ways > maxWays {
+						f.loops[l].odd = true
+					}
+				}
+			}
+		case opReturn, opUnreachable, opThrow, opThrowRef:
 		case opLocalGet, opDrop, opNop, opI32Const, opI64Const, opF32Const, opF64Const:
 		default:
 			values++
@@ -121,13 +134,15 @@ func (w *meter) scanFunc(f *meterFunc) {
 			}
 		}
 		labels = max(labels, len(w.flows))
-		if straight >= 0 {
-			straight += w.weight(in)
-		}
 	}
 	f.labels = labels
-	f.frame = (values+arguments+int(f.locals)+16)*slot/frameBytes + int(f.locals)/4
+	f.frame = frameCharge((values+arguments+int(f.locals)+16)*slot) + int(f.locals)/4
 }
+
+// frameCharge returns what a stack frame costs that is estimated, rather too large
+// than too small, at a number of bytes. Small frames go with calls that do little, so
+// that they cost little; all in all a unit buys at most FrameBytes of stack.
+func frameCharge(bytes int) int { return bytes/64 + max(0, bytes-512)/16 }
 
 func (w *meter) hasParams(b blockType) bool {
 	return b.index >= 0 && len(w.module.Types[b.index].Params) > 0

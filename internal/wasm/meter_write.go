@@ -5,7 +5,8 @@ type writeMark struct {
 	inside  int  // inside of this block
 	sum     int  // in all open blocks up to and with this one
 	results bool // the block leaves results
-	charge  int  // of the loop that it is
+	charge  int  // at the head of the loop that it is
+	split   bool // it is a loop with checks on the ways back
 }
 
 // A check must not stand in the way of the registers that a loop keeps its
@@ -13,7 +14,22 @@ type writeMark struct {
 // one that it sees first; were that the one with the call, where nothing is in a
 // register, a loop would load its variables anew in every iteration. So at loops
 // and entries the call is put behind the code, and the way past it has one
-// branch, which is not taken:
+// branch, which is not taken. On the ways back of a loop:
+//
+//	block $exit
+//	  loop $again
+//	    block $cold
+//	      loop $loop
+//	        BODY, with "charge; br_if $cold (counter < 0); br $loop" for "br $loop"
+//	      end
+//	      br $exit
+//	    end
+//	    call slow
+//	    br $again
+//	  end
+//	end
+//
+// At an entry, or the head of a loop:
 //
 //	block $exit
 //	  loop $again
@@ -57,8 +73,31 @@ func (w *meter) appendOpening(b []byte, n int) []byte {
 // appendClosing ends it, from the end of $cold on. What was charged is given back,
 // since it is charged again: or else a budget below n would be none at all.
 func (w *meter) appendClosing(b []byte, n int) []byte {
-	b = w.appendCharge(w.appendSlow(append(b, byte(opEnd))), -n)
+	b = w.appendSlow(append(b, byte(opEnd)))
+	if n != 0 {
+		b = w.appendCharge(b, -n)
+	}
 	return append(b, byte(opBr), 0, byte(opEnd))
+}
+
+// appendBack appends a branch back to a loop that pays if it is taken. Behind the
+// label of the loop comes $cold.
+func (w *meter) appendBack(b []byte, op opcode, depth uint32, p meterPoint) []byte {
+	if op == opBrIf {
+		b = append(b, byte(opIf), blockVoid)
+		depth++
+	}
+	b = w.appendCharge(b, p.charge)
+	if p.check {
+		b = appendOp(b, opGlobalGet, w.counter)
+		b = append(appendI32(b, 0), byte(opI32LtS))
+		b = appendOp(b, opBrIf, depth+1)
+	}
+	b = appendOp(b, opBr, depth)
+	if op == opBrIf {
+		b = append(b, byte(opEnd))
+	}
+	return b
 }
 
 const (
@@ -109,7 +148,7 @@ func (w *meter) body(f *meterFunc) []byte {
 		if len(points) > 0 && points[0].pos == in.pos {
 			b = append(b, code[from:in.pos]...)
 			from = in.pos
-			for ; len(points) > 0 && points[0].pos == in.pos; points = points[1:] {
+			for ; len(points) > 0 && points[0].pos == in.pos && !points[0].back; points = points[1:] {
 				if p := points[0]; p.check {
 					b = w.appendCheck(b, p.charge)
 				} else {
@@ -124,13 +163,19 @@ func (w *meter) body(f *meterFunc) []byte {
 		case opLoop:
 			l := f.loops[next]
 			next++
-			if l.charge == 0 && !l.checked {
+			if !l.split && (!l.odd || l.charge == 0 && !l.checked) {
 				push(0, 0, false)
 				continue
 			}
 			b = append(b, code[from:in.pos]...)
 			n := max(l.charge, 1)
 			switch {
+			case l.split:
+				b = append(append(b, byte(opBlock)), code[in.pos+1:r.pos]...)
+				b = append(b, byte(opLoop), blockVoid, byte(opBlock), blockVoid)
+				b = append(b, code[in.pos:r.pos]...)
+				push(0, 3, in.block.index >= 0 || in.block.one)
+				marks[len(marks)-1].split = true
 			case !l.checked:
 				b = w.appendCharge(append(b, code[in.pos:r.pos]...), n)
 				push(0, 0, false)
@@ -172,16 +217,24 @@ func (w *meter) body(f *meterFunc) []byte {
 			}
 			l := top()
 			marks = marks[:len(marks)-1]
-			if l.inside == 0 {
+			if l.inside == 0 && !l.split {
 				continue
 			}
 			b = append(b, code[from:in.pos]...)
+			if l.split {
+				b = append(b, byte(opEnd))
+			}
 			b = w.appendClosing(append(b, byte(opBr), 2), l.charge)
 			if l.results {
 				b = append(b, byte(opUnreachable))
 			}
 			b = append(b, byte(opEnd))
 		case opBr, opBrIf, opBrOnNull, opBrOnNonNull:
+			if len(points) > 0 && points[0].pos == in.pos {
+				b = w.appendBack(append(b, code[from:in.pos]...), in.op, depth(in.x), points[0])
+				points = points[1:]
+				break
+			}
 			if top().sum == 0 {
 				continue
 			}
