@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ashlar-wasm/ashlar/component"
+	"github.com/ashlar-wasm/ashlar/wasi"
 )
 
 // byteSize is a flag for a number of bytes with an optional unit.
@@ -85,6 +87,7 @@ func (*timeLimit) Type() string { return "TIME" }
 type instanceLimits struct {
 	memory    byteSize
 	stack     byteSize
+	host      byteSize
 	cpu       timeLimit
 	tables    uint
 	handles   uint
@@ -93,10 +96,11 @@ type instanceLimits struct {
 
 func (l *instanceLimits) flags(c *cobra.Command) {
 	d := component.DefaultLimits()
-	l.memory, l.stack = byteSize(d.MemoryBytes), byteSize(d.StackBytes)
+	l.memory, l.stack, l.host = byteSize(d.MemoryBytes), byteSize(d.StackBytes), byteSize(d.HostBytes)
 	fl := c.Flags()
 	fl.Var(&l.memory, "max-memory", "bytes of linear memory the guest may have, like 64MiB")
 	fl.Var(&l.stack, "max-stack", "bytes that the guest's call stacks may take")
+	fl.Var(&l.host, "max-host-memory", "bytes of this process's memory for the values that the guest passes in one call")
 	fl.Var(&l.cpu, "max-cpu", "time the guest may compute in one call, like 500ms"+ifNone(l.cpu))
 	fl.UintVar(&l.tables, "max-table-elements", uint(d.TableElements), "elements that all tables of the guest may have")
 	fl.UintVar(&l.handles, "max-handles", uint(d.Handles), "handles of resources in each component instance")
@@ -114,9 +118,37 @@ func ifNone(t timeLimit) string {
 // limits returns what the flags say.
 func (l *instanceLimits) limits() component.Limits {
 	return component.Limits{
-		MemoryBytes: uint64(l.memory), StackBytes: uint64(l.stack), CPU: time.Duration(l.cpu),
+		MemoryBytes: uint64(l.memory), StackBytes: uint64(l.stack), HostBytes: uint64(l.host), CPU: time.Duration(l.cpu),
 		TableElements: uint64(l.tables), Handles: int(l.handles), Instances: int(l.instances),
 	}
+}
+
+// heldLimits are the flags that bound what one guest holds of this machine.
+type heldLimits struct {
+	connections int
+	files       int
+	streams     int
+	fields      byteSize
+}
+
+func (l *heldLimits) flags(c *cobra.Command) {
+	d := wasi.DefaultLimits()
+	l.fields = byteSize(d.FieldBytes)
+	fl := c.Flags()
+	fl.IntVar(&l.connections, "max-guest-connections", d.Connections, "sockets, outgoing HTTP requests and lookups that one guest has at a time")
+	fl.IntVar(&l.files, "max-open-files", d.Files, "files and directories that one guest has open")
+	fl.IntVar(&l.streams, "max-streams", d.Streams, "streams of files and bodies being sent that one guest has")
+	fl.Var(&l.fields, "max-fields", "bytes of HTTP fields that one guest builds")
+}
+
+// limits returns what the flags say.
+func (l *heldLimits) limits() (wasi.Limits, error) {
+	for name, n := range map[string]int{"max-guest-connections": l.connections, "max-open-files": l.files, "max-streams": l.streams} {
+		if n < 1 {
+			return wasi.Limits{}, usageError("--%s must be at least 1", name)
+		}
+	}
+	return wasi.Limits{Connections: l.connections, Files: l.files, Streams: l.streams, FieldBytes: int(min(l.fields, math.MaxInt))}, nil
 }
 
 // limits are the flags that bound a guest that runs once.

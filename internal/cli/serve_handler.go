@@ -64,7 +64,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			panic(http.ErrAbortHandler)
 		}
 	}()
-	r = r.WithContext(wasi.WithStdio(ctx, nil, out, errs))
+	reached := func(e *component.LimitError) { h.log.printf("request %d: %v", id, e) }
+	r = r.WithContext(wasi.WithStdio(context.WithValue(ctx, limitLogKey{}, reached), nil, out, errs))
 	tooLarge := func() {
 		rec.tooLarge.Store(true)
 		refuse(fmt.Errorf("the body is over the limit of %s", h.options.maxBody.String()))

@@ -22,20 +22,33 @@ type grants struct {
 	env       []string
 	allowNet  []string
 	allowHTTP []string
+	heldLimits
 }
 
 func (g *grants) flags(c *cobra.Command) {
 	f := c.Flags()
-	f.StringArrayVar(&g.dirs, "dir", nil, "grant a directory, as HOST[::GUEST][:ro]")
+	f.StringArrayVar(&g.dirs, "dir", nil, "grant a directory with all that is mounted beneath, as HOST[::GUEST][:ro]")
 	f.StringArrayVar(&g.env, "env", nil, "set an environment variable, as NAME=VALUE, or NAME to pass this process's on")
-	f.StringArrayVar(&g.allowNet, "allow-net", nil, "allow sockets, as [KIND://]HOST[:PORT[-PORT]], or '*'; KIND is tcp, udp, tcp-listen or udp-listen, HOST a name, an address or a range of them")
-	f.StringArrayVar(&g.allowHTTP, "allow-http", nil, "allow outgoing HTTP, as [http(s)://]HOST[:PORT], or '*'; HOST may be *.NAME")
+	f.StringArrayVar(&g.allowNet, "allow-net", nil, "allow sockets, as [KIND://]HOST[:PORT[-PORT]]; KIND is tcp, udp, tcp-listen or udp-listen, HOST an address, a range like 10.0.0.0/8, a name or '*'; names and '*' reach public addresses only, localhost this machine")
+	f.StringArrayVar(&g.allowHTTP, "allow-http", nil, "allow outgoing HTTP, as [http(s)://]HOST[:PORT]; HOST is a name, *.NAME, an address, a range or '*'; a name that resolves to a private address also needs a rule for that address")
+	g.heldLimits.flags(c)
 }
 
 // options turns the flags into WASI options. args are the guest's arguments,
 // its name first.
 func (g *grants) options(s *streams, args []string) (wasi.Options, error) {
-	o := wasi.Options{Args: args, Stdin: s.in, Stdout: s.out, Stderr: s.err}
+	held, err := g.limits()
+	if err != nil {
+		return wasi.Options{}, err
+	}
+	o := wasi.Options{Args: args, Stdin: s.in, Stdout: s.out, Stderr: s.err, Limits: held}
+	o.Reached = func(ctx context.Context, e *component.LimitError) {
+		if log, ok := ctx.Value(limitLogKey{}).(func(*component.LimitError)); ok {
+			log(e)
+			return
+		}
+		fmt.Fprintf(s.err, "ashlar: %v\n", e)
+	}
 	for _, d := range g.dirs {
 		dir, err := parseDir(d)
 		if err != nil {
@@ -59,6 +72,10 @@ func (g *grants) options(s *streams, args []string) (wasi.Options, error) {
 	}
 	return o, g.network(&o)
 }
+
+// limitLogKey is that of a func(*component.LimitError), in the context of a
+// guest's calls, that logs the limits it reaches.
+type limitLogKey struct{}
 
 // parseDir reads HOST[::GUEST][:ro].
 func parseDir(s string) (wasi.Dir, error) {
