@@ -8,7 +8,7 @@ import (
 )
 
 // Limits bound what one guest holds of the host at a time. A zero field takes the
-// default. Where an interface has an error that fits, the guest gets that:
+// default, a negative one is as 1. Where an interface has an error that fits, the guest gets that:
 // new-socket-limit, temporary-resolver-failure of a lookup,
 // HTTP's connection-limit-reached, insufficient-memory of files and their
 // streams, and nfile in WASI 0.1. Else the call ends with a
@@ -22,6 +22,9 @@ type Limits struct {
 	// counts until the body of its response is dropped, a socket also while a
 	// peer takes what is still to be sent. The default is 128.
 	Connections int
+	// AllConnections bounds those of all guests of the System: what a guest leaves
+	// to be sent may outlive it by up to 30 s. The default is 8192.
+	AllConnections int
 	// Files bounds files and directories that are open, and directories that are
 	// being read; those granted do not count. The default is 1024.
 	Files int
@@ -40,16 +43,16 @@ func DefaultLimits() Limits { return Limits{}.withDefaults() }
 
 func (l Limits) withDefaults() Limits {
 	return Limits{
-		Connections: cmp.Or(l.Connections, 128), Files: cmp.Or(l.Files, 1024),
+		Connections: cmp.Or(l.Connections, 128), AllConnections: cmp.Or(l.AllConnections, 8192), Files: cmp.Or(l.Files, 1024),
 		Streams: cmp.Or(l.Streams, 1024), FieldBytes: cmp.Or(l.FieldBytes, 4<<20),
 	}
 }
 
 func (l Limits) quota() quota.Limits {
 	l = l.withDefaults()
-	bound := func(n int) uint64 { return uint64(max(n, 0)) }
+	bound := func(n int) uint64 { return uint64(max(n, 1)) }
 	return quota.Limits{
-		Connections: bound(l.Connections), Files: bound(l.Files), Streams: bound(l.Streams), Fields: bound(l.FieldBytes),
+		Connections: bound(l.Connections), AllConnections: bound(l.AllConnections), Files: bound(l.Files), Streams: bound(l.Streams), Fields: bound(l.FieldBytes),
 	}
 }
 

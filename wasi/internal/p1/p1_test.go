@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -324,6 +325,45 @@ func TestPreopens(t *testing.T) {
 	}
 	g.want(badf, "fd_prestat_get", 4, 0)
 	g.want(badf, "fd_prestat_get", 1, 0)
+}
+
+// Whatever the buffer, few entries are kept, and each is given once.
+func TestReadDirKeepsLittle(t *testing.T) {
+	g := newGuest(t, nil)
+	p := g.ctx.Value(processKey{}).(*Process)
+	const files = 3 * maxRecent
+	for i := range files {
+		if err := os.WriteFile(fmt.Sprintf("%s/%d", g.dir, i), nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, size := range []uint64{32 << 10, 100, 30} {
+		seen := map[string]bool{}
+		cookie := uint64(0)
+		for {
+			g.want(success, "fd_readdir", 3, 1024, size, cookie, 16)
+			used := uint64(g.u32(16))
+			buf := g.mem.Bytes()[1024 : 1024+used]
+			for len(buf) >= 24 {
+				n := int(le.Uint32(buf[16:]))
+				if len(buf) < 24+n {
+					break
+				}
+				seen[string(buf[24:24+n])] = true
+				cookie = le.Uint64(buf)
+				buf = buf[24+n:]
+			}
+			if n := len(p.fds[3].dir.recent); n > maxRecent {
+				t.Fatalf("%d entries are kept", n)
+			}
+			if used < size {
+				break
+			}
+		}
+		if len(seen) != files+2 {
+			t.Errorf("buffers of %d bytes: %d names, want %d", size, len(seen), files+2)
+		}
+	}
 }
 
 func TestDescriptorsAreBounded(t *testing.T) {

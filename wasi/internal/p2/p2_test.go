@@ -373,3 +373,70 @@ func TestRandom(t *testing.T) {
 		t.Errorf("seeds %x and %x, %v", seed, again, err)
 	}
 }
+
+func TestHeldFiles(t *testing.T) {
+	g, _ := grants(t, false)
+	g.Book = quota.NewBook(quota.Limits{Files: 3, Streams: 2}, nil)
+	ctx := t.Context()
+	root := &descriptor{file: g.Dirs[0].Dir, grants: g, shared: true}
+	full := error(bind.FilesystemErrorCodeInsufficientMemory)
+	open := func(path string) (bind.Descriptor, error) {
+		return root.OpenAt(ctx, 0, path, bind.OpenFlagsCreate, bind.DescriptorFlagsRead|bind.DescriptorFlagsWrite)
+	}
+	for range 50 {
+		f, err := open("f")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := open("missing/f"); err != bind.FilesystemErrorCodeNoEntry {
+			t.Fatal(err)
+		}
+		r, err := root.ReadDirectory(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.ReadDirectory(ctx); err != bind.FilesystemErrorCodeNotDirectory {
+			t.Fatal(err)
+		}
+		second, err := open("g")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := open("f"); err != full {
+			t.Fatal("a fourth:", err)
+		}
+		if _, err := root.ReadDirectory(ctx); err != full {
+			t.Fatal("a fourth:", err)
+		}
+		in, err := f.ReadViaStream(ctx, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := f.WriteViaStream(ctx, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.AppendViaStream(ctx); err != full {
+			t.Fatal("a third stream:", err)
+		}
+		for _, d := range []interface{ Drop(context.Context) error }{in, out, r, second, f} {
+			if err := d.Drop(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func TestPollIsBounded(t *testing.T) {
+	list := make([]bind.Pollable, maxPoll+1)
+	for i := range list {
+		list[i] = pollable{stream.Immediate{}}
+	}
+	if ready, err := (pollHost{}).Poll(t.Context(), list[1:]); err != nil || len(ready) != maxPoll {
+		t.Errorf("%d, %v", len(ready), err)
+	}
+	_, err := pollHost{}.Poll(t.Context(), list)
+	if e, ok := errors.AsType[*limit.Error](err); !ok || e.Resource != quota.Pollables {
+		t.Errorf("one more: %v", err)
+	}
+}

@@ -33,7 +33,11 @@ func kindOf(r limit.Resource) int {
 }
 
 // Limits bound what one guest holds at a time.
-type Limits struct{ Connections, Files, Streams, Fields uint64 }
+type Limits struct {
+	Connections, Files, Streams, Fields uint64
+	// AllConnections bounds those of all guests; 0 does not.
+	AllConnections uint64
+}
 
 func (l Limits) of(kind int) uint64 {
 	return [...]uint64{l.Connections, l.Files, l.Streams, l.Fields}[kind]
@@ -44,7 +48,8 @@ func (l Limits) of(kind int) uint64 {
 type Book struct {
 	limits  Limits
 	reached func(context.Context, *limit.Error)
-	all     guest // those without a context of their own
+	shared  guest         // those without a context of their own
+	total   atomic.Uint64 // connections of all guests
 
 	mu     sync.Mutex
 	counts map[limit.Resource]uint64
@@ -73,7 +78,7 @@ func (b *Book) guest(ctx context.Context) *guest {
 	if g, ok := ctx.Value(guestKey{}).(*guest); ok {
 		return g
 	}
-	return &b.all
+	return &b.shared
 }
 
 // Hold is a part of a guest's account. It is safe for concurrent use; nil holds
@@ -109,16 +114,45 @@ func (h *Hold) Grow(ctx context.Context, n uint64) error {
 	if h.over {
 		return nil
 	}
-	most, held := h.book.limits.of(h.kind), &h.guest.held[h.kind]
+	held := &h.guest.held[h.kind]
+	err := add(held, n, h.book.limits.of(h.kind))
+	if most := h.book.limits.AllConnections; err == nil && h.counted() {
+		if err = add(&h.book.total, n, most); err != nil {
+			held.Add(-n)
+		}
+	}
+	if err != nil {
+		err.Resource = kinds[h.kind]
+		return h.book.refuse(ctx, h.guest, err)
+	}
+	h.n += n
+	return nil
+}
+
+// counted reports whether what is held counts for all guests, too.
+func (h *Hold) counted() bool {
+	return kinds[h.kind] == Connections && h.book.limits.AllConnections > 0
+}
+
+// add adds n unless there is more than most then.
+func add(held *atomic.Uint64, n, most uint64) *limit.Error {
 	for {
 		now := held.Load()
 		if n > most || now > most-n {
-			return h.book.refuse(ctx, h.guest, &limit.Error{Resource: kinds[h.kind], Limit: most, Requested: now + n})
+			return &limit.Error{Limit: most, Requested: now + n}
 		}
 		if held.CompareAndSwap(now, now+n) {
-			h.n += n
 			return nil
 		}
+	}
+}
+
+// back gives back n, with the lock held.
+func (h *Hold) back(n uint64) {
+	h.n -= n
+	h.guest.held[h.kind].Add(-n)
+	if h.counted() {
+		h.book.total.Add(-n)
 	}
 }
 
@@ -129,9 +163,7 @@ func (h *Hold) Shrink(n uint64) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	n = min(n, h.n)
-	h.n -= n
-	h.guest.held[h.kind].Add(-n)
+	h.back(min(n, h.n))
 }
 
 // Give gives back all that is held, once.
@@ -141,8 +173,8 @@ func (h *Hold) Give() {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.guest.held[h.kind].Add(-h.n)
-	h.n, h.over = 0, true
+	h.back(h.n)
+	h.over = true
 }
 
 // Check fails if n, of a resource that is not held, is more than most.

@@ -60,6 +60,29 @@ func TestBook(t *testing.T) {
 	h.Give()
 }
 
+func TestAllConnections(t *testing.T) {
+	b := NewBook(Limits{Connections: 2, Files: 9, AllConnections: 3}, nil)
+	one, two := WithGuest(t.Context()), WithGuest(t.Context())
+	first, err := b.Take(one, Connections, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Take(two, Connections, 2); err == nil || err.(*limit.Error).Limit != 3 {
+		t.Error("more than all may have:", err)
+	}
+	if _, err := b.Take(two, Connections, 1); err != nil {
+		t.Error("what was refused counts:", err)
+	}
+	if _, err := b.Take(two, Files, 9); err != nil {
+		t.Error(err)
+	}
+	first.Give()
+	first.Give()
+	if _, err := b.Take(two, Connections, 1); err != nil {
+		t.Error(err)
+	}
+}
+
 // However many ask at once, no more is given than may be, and nothing is lost.
 func TestBookIsExact(t *testing.T) {
 	b := NewBook(Limits{Files: 7}, nil)
@@ -71,7 +94,7 @@ func TestBookIsExact(t *testing.T) {
 				if err != nil {
 					continue
 				}
-				if n := b.all.held[kindOf(Files)].Load(); n > 7 {
+				if n := b.shared.held[kindOf(Files)].Load(); n > 7 {
 					t.Errorf("%d held", n)
 				}
 				h.Give()
@@ -79,7 +102,7 @@ func TestBookIsExact(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n := b.all.held[kindOf(Files)].Load(); n != 0 {
+	if n := b.shared.held[kindOf(Files)].Load(); n != 0 {
 		t.Errorf("%d held at the end", n)
 	}
 }
