@@ -126,6 +126,7 @@ func (l *instanceLimits) limits() component.Limits {
 // heldLimits are the flags that bound what one guest holds of this machine.
 type heldLimits struct {
 	connections int
+	all         int
 	files       int
 	streams     int
 	fields      byteSize
@@ -136,6 +137,7 @@ func (l *heldLimits) flags(c *cobra.Command) {
 	l.fields = byteSize(d.FieldBytes)
 	fl := c.Flags()
 	fl.IntVar(&l.connections, "max-guest-connections", d.Connections, "sockets, outgoing HTTP requests and lookups that one guest has at a time")
+	fl.IntVar(&l.all, "max-all-guest-connections", d.AllConnections, "those of all guests together")
 	fl.IntVar(&l.files, "max-open-files", d.Files, "files and directories that one guest has open")
 	fl.IntVar(&l.streams, "max-streams", d.Streams, "streams of files and bodies being sent that one guest has")
 	fl.Var(&l.fields, "max-fields", "bytes of HTTP fields that one guest builds")
@@ -143,12 +145,12 @@ func (l *heldLimits) flags(c *cobra.Command) {
 
 // limits returns what the flags say.
 func (l *heldLimits) limits() (wasi.Limits, error) {
-	for name, n := range map[string]int{"max-guest-connections": l.connections, "max-open-files": l.files, "max-streams": l.streams} {
+	for name, n := range map[string]int{"max-guest-connections": l.connections, "max-all-guest-connections": l.all, "max-open-files": l.files, "max-streams": l.streams} {
 		if n < 1 {
 			return wasi.Limits{}, usageError("--%s must be at least 1", name)
 		}
 	}
-	return wasi.Limits{Connections: l.connections, Files: l.files, Streams: l.streams, FieldBytes: int(min(l.fields, math.MaxInt))}, nil
+	return wasi.Limits{Connections: l.connections, AllConnections: l.all, Files: l.files, Streams: l.streams, FieldBytes: int(min(l.fields, math.MaxInt))}, nil
 }
 
 // limits are the flags that bound a guest that runs once.

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -129,6 +128,55 @@ func TestHostileServers(t *testing.T) {
 			}
 			if _, any := c.want.(bind.HTTPErrorCodeInternalError); !any && !reflect.DeepEqual(code, c.want) {
 				t.Errorf("%#v, want %#v", code, c.want)
+			}
+		})
+	}
+}
+
+// What a client sends is one request for the guest, read as any other reader
+// reads it, or none.
+func TestHostileClients(t *testing.T) {
+	const ok = "200"
+	for what, c := range map[string]struct{ request, status, seen string }{
+		"plain":             {"GET /a?b HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", ok, "GET h /a?b "},
+		"length and coding": {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 50\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n1\r\nx\r\n0\r\n\r\n", ok, "POST h / x"},
+		"two lengths":       {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxy", "400", ""},
+		"signed length":     {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: +1\r\n\r\nx", "400", ""},
+		"unknown coding":    {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: xchunked\r\n\r\n", "501", ""},
+		"two codings":       {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n", "501", ""},
+		"blank in a name":   {"GET / HTTP/1.1\r\nHost: h\r\nContent-Length : 5\r\n\r\n", "400", ""},
+		"bare CR":           {"GET / HTTP/1.1\r\nHost: h\r\nX: a\rY: b\r\n\r\n", "400", ""},
+		"NUL":               {"GET / HTTP/1.1\r\nHost: h\r\nX: a\x00b\r\n\r\n", "400", ""},
+		"no host":           {"GET / HTTP/1.1\r\n\r\n", "400", ""},
+		"two hosts":         {"GET / HTTP/1.1\r\nHost: h\r\nHost: i\r\n\r\n", "400", ""},
+		"bad host":          {"GET / HTTP/1.1\r\nHost: h/../i\r\n\r\n", "400", ""},
+		"absolute":          {"GET http://other/p?q HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", ok, "GET other /p?q "},
+		"bad chunk":         {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\nffffffffffffffffff\r\n", ok, "POST h / "},
+		"nominated":         {"GET / HTTP/1.1\r\nHost: h\r\nConnection: close, X-Secret\r\nX-Secret: 1\r\nProxy-Authorization: 2\r\n\r\n", ok, "GET h / "},
+	} {
+		t.Run(what, func(t *testing.T) {
+			seen := ""
+			h := handler(t, func(Outcome, error) {}, func(g *guest, in bind.IncomingRequest, out bind.ResponseOutparam) error {
+				m, _ := in.Method(g.ctx)
+				a, _ := in.Authority(g.ctx)
+				p, _ := in.PathWithQuery(g.ctx)
+				headers, _ := in.Headers(g.ctx)
+				for _, name := range []string{"connection", "x-secret", "proxy-authorization", "transfer-encoding", "host"} {
+					if has, _ := headers.Has(g.ctx, name); has {
+						t.Errorf("the guest sees %s", name)
+					}
+				}
+				b, err := in.Consume(g.ctx)
+				g.must(err)
+				text, _, _ := g.readAll(b)
+				seen = methodName(m) + " " + *a + " " + *p + " " + text
+				body, w := g.respond(out, 200, "content-length", "0")
+				g.finish(body, w, nil)
+				return nil
+			})
+			text := exchange(t, h, c.request)
+			if !strings.HasPrefix(text, "HTTP/1.1 "+c.status+" ") || seen != c.seen || strings.Count(text, "HTTP/1.1 ") != 1 {
+				t.Errorf("the guest saw %q, want %q; the answer is\n%s", seen, c.seen, text)
 			}
 		})
 	}
@@ -481,7 +529,7 @@ func FuzzResponse(f *testing.F) {
 			finished = g.host.OutgoingBodyFinish(g.ctx, body, ts) == nil
 			return nil
 		})
-		text := exchange(t, h)
+		text := exchange(t, h, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 		outcome := <-outcomes
 		in := bufio.NewReader(strings.NewReader(text))
 		var resp *http.Response
@@ -518,8 +566,8 @@ func FuzzResponse(f *testing.F) {
 	})
 }
 
-// exchange returns what a server with the handler answers to one request.
-func exchange(t *testing.T, h http.Handler) string {
+// exchange returns what a server with the handler answers to a request.
+func exchange(t *testing.T, h http.Handler, request string) string {
 	here, there := net.Pipe()
 	s := &http.Server{Handler: h}
 	l := &oneConn{conn: there, closed: make(chan struct{})}
@@ -528,7 +576,7 @@ func exchange(t *testing.T, h http.Handler) string {
 		defer close(done)
 		_ = s.Serve(l)
 	}()
-	fmt.Fprintf(here, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	go io.WriteString(here, request)
 	_ = here.SetReadDeadline(time.Now().Add(10 * time.Second))
 	text, err := io.ReadAll(here)
 	if err != nil {

@@ -290,7 +290,7 @@ func (f *futureResponse) Drop(context.Context) error {
 	defer f.mu.Unlock()
 	f.dropped = true
 	if s, ok := f.Future.Get(); ok && s.response != nil {
-		return s.response.body.body.Close()
+		s.response.body.close()
 	}
 	return nil
 }

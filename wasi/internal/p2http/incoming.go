@@ -67,7 +67,14 @@ func (b *incomingBody) Stream(context.Context) (bind.InputStream, error) {
 	}), nil
 }
 
-func (b *incomingBody) Drop(context.Context) error { return b.body.Close() }
+func (b *incomingBody) Drop(context.Context) error {
+	b.close()
+	return nil
+}
+
+// close gives up the rest of the body. What a peer made of it that can't be read
+// is no failure of the guest's.
+func (b *incomingBody) close() { _ = b.body.Close() }
 
 // finish skips what is left of the body and gives the trailers.
 func (b *incomingBody) finish() *futureTrailers {
@@ -123,7 +130,8 @@ func (t *futureTrailers) Get(context.Context) (*abi.Result[abi.Result[bind.Trail
 
 func (t *futureTrailers) Drop(context.Context) error {
 	t.body.dropped.Set(struct{}{})
-	return t.body.body.Close()
+	t.body.close()
+	return nil
 }
 
 // incomingRequest is the resource wasi:http/types.incoming-request.
