@@ -21,13 +21,14 @@ const (
 	exitInvalid = 3 // the file is no valid component or module, or needs what is not supported
 	exitLink    = 4 // an import of the component is not provided
 	exitTrap    = 5 // the guest trapped
-	exitTimeout = 6 // the time limit was exceeded
+	exitTimeout = 6 // the limit of time or CPU time was exceeded
 	exitMemory  = 7 // the memory limit was exceeded
 )
 
 // exitCodes is what the help says about them.
 const exitCodes = `Exit codes: the guest's own, or 1 failure, 2 usage, 3 invalid or unsupported
-file, 4 missing import, 5 trap, 6 time limit exceeded, 7 memory limit exceeded.`
+file, 4 missing import, 5 trap, 6 limit of time or CPU time exceeded, 7 memory
+limit exceeded.`
 
 // codeError is an error with the exit code that it ends the command with. A
 // nil err prints nothing.

@@ -118,7 +118,7 @@ func fuzz(ctx context.Context, t target, each time.Duration) (executions string,
 		line, e := lines.ReadString('\n')
 		if m := execs.FindStringSubmatch(line); m != nil {
 			executions = m[1]
-		} else {
+		} else if !strings.HasPrefix(line, "fuzz: ") {
 			tail.WriteString(line)
 		}
 		if e == io.EOF {
