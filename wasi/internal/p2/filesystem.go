@@ -88,7 +88,11 @@ func (d *descriptor) ReadViaStream(ctx context.Context, offset uint64) (bind.Inp
 	if err != nil {
 		return nil, err
 	}
-	return NewInput(stream.NewFileInput(d.file, offset), giving(hold)), nil
+	in := stream.NewFileInput(d.file, offset)
+	return NewInput(in, func() error {
+		hold.Give()
+		return in.Close()
+	}), nil
 }
 
 func (d *descriptor) WriteViaStream(ctx context.Context, offset uint64) (bind.OutputStream, error) {

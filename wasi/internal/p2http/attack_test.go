@@ -321,6 +321,20 @@ func TestRequestsAreCounted(t *testing.T) {
 	}
 	g.must(b.Drop(g.ctx))
 	free("a dropped body")
+	// Headers may outlive their response, and count.
+	before := fieldsHeld(book)
+	r, _ = g.wait(send(url))
+	h, err := r.Headers(g.ctx)
+	g.must(err)
+	g.must(r.Drop(g.ctx))
+	if held := fieldsHeld(book); held <= before {
+		t.Errorf("%d bytes of fields with headers, %d without", held, before)
+	}
+	g.must(h.Drop(g.ctx))
+	if held := fieldsHeld(book); held != before {
+		t.Errorf("%d bytes of fields after, %d before", held, before)
+	}
+	free("a response without its headers")
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	g.must(err)
 	closed.Close()
@@ -331,6 +345,17 @@ func TestRequestsAreCounted(t *testing.T) {
 	if n := book.Counts()[quota.Connections]; n < 4 {
 		t.Errorf("%d refusals counted", n)
 	}
+}
+
+// fieldsHeld returns what of a MiB of fields is held.
+func fieldsHeld(b *quota.Book) (n uint64) {
+	for n = 0; n < 1<<20; n++ {
+		h, err := b.Take(context.Background(), quota.Fields, 1<<20-n)
+		if h.Give(); err == nil {
+			break
+		}
+	}
+	return n
 }
 
 // wire is what a request of a guest is on the wire.

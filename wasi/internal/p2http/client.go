@@ -46,7 +46,7 @@ func (c *Client) Handle(ctx context.Context, request bind.OutgoingRequest, optio
 	// The request lives as long as the guest's handle, not as this call.
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	f := &futureResponse{cancel: cancel, hold: hold}
-	go f.send(ctx, c.Transport, r.build(u), o)
+	go f.send(ctx, c, r.build(u), o)
 	return f, nil
 }
 
@@ -169,11 +169,12 @@ type sent struct {
 
 // futureResponse is the resource wasi:http/types.future-incoming-response.
 type futureResponse struct {
-	stream.Future[sent]
+	stream.Future[struct{}]
 	cancel  context.CancelCauseFunc
 	hold    *quota.Hold
 	fetched bool
 	mu      sync.Mutex
+	sent    sent // until it is fetched: pollables may outlive it
 	dropped bool
 }
 
@@ -186,7 +187,7 @@ func timeoutOf(d *uint64) time.Duration {
 
 // send sends the request. The connect timeout holds until there is a
 // connection, the first-byte timeout from then until there are headers.
-func (f *futureResponse) send(ctx context.Context, t http.RoundTripper, req *http.Request, o requestOptions) {
+func (f *futureResponse) send(ctx context.Context, c *Client, req *http.Request, o requestOptions) {
 	expire := func(code bind.HTTPErrorCode) func() {
 		return func() { f.cancel(codedError{code}) }
 	}
@@ -199,7 +200,7 @@ func (f *futureResponse) send(ctx context.Context, t http.RoundTripper, req *htt
 		timer.Stop()
 		timer = time.AfterFunc(timeoutOf(o.firstByte), expire(bind.HTTPErrorCodeConnectionReadTimeout{}))
 	}})
-	resp, err := t.RoundTrip(req.WithContext(ctx))
+	resp, err := c.Transport.RoundTrip(req.WithContext(ctx))
 	mu.Lock()
 	timer.Stop()
 	mu.Unlock()
@@ -214,7 +215,7 @@ func (f *futureResponse) send(ctx context.Context, t http.RoundTripper, req *htt
 		}
 		f.cancel(nil)
 		f.hold.Give()
-		f.Set(sent{err: clientCode(err)})
+		f.set(sent{err: clientCode(err)})
 		return
 	}
 	body := &timedBody{ReadCloser: resp.Body, ctx: ctx, cancel: f.cancel, hold: f.hold, limit: timeoutOf(o.betweenBytes)}
@@ -222,13 +223,22 @@ func (f *futureResponse) send(ctx context.Context, t http.RoundTripper, req *htt
 		status: uint16(resp.StatusCode),
 		header: fromHeader(resp.Header),
 		body:   newIncomingBody(body, &resp.Trailer, responseBodyCode),
+		book:   c.Book,
 	}
+	answer.body.book = c.Book
+	f.set(sent{response: answer})
+}
+
+// set gives what came of the request.
+func (f *futureResponse) set(s sent) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.dropped {
-		body.Close()
+	if f.dropped && s.response != nil {
+		s.response.body.close()
+	} else {
+		f.sent = s
 	}
-	f.Set(sent{response: answer})
+	f.mu.Unlock()
+	f.Set(struct{}{})
 }
 
 // timedBody is the body of a response that fails when the peer pauses for too
@@ -266,14 +276,16 @@ func (f *futureResponse) Subscribe(context.Context) (bind.Pollable, error) {
 func (f *futureResponse) Get(context.Context) (*abi.Result[abi.Result[bind.IncomingResponse, bind.HTTPErrorCode], abi.Unit], error) {
 	type inner = abi.Result[bind.IncomingResponse, bind.HTTPErrorCode]
 	type outer = abi.Result[inner, abi.Unit]
-	s, ok := f.Future.Get()
-	if !ok {
+	if _, ok := f.Future.Get(); !ok {
 		return nil, nil
 	}
 	if f.fetched {
 		return &outer{IsErr: true}, nil
 	}
-	f.fetched = true
+	f.mu.Lock()
+	s := f.sent
+	f.fetched, f.sent = true, sent{}
+	f.mu.Unlock()
 	if s.err != nil {
 		return &outer{Ok: inner{IsErr: true, Err: s.err}}, nil
 	}
@@ -289,8 +301,9 @@ func (f *futureResponse) Drop(context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.dropped = true
-	if s, ok := f.Future.Get(); ok && s.response != nil {
+	if s := f.sent; s.response != nil {
 		s.response.body.close()
 	}
+	f.sent = sent{}
 	return nil
 }

@@ -91,8 +91,15 @@ func clientCode(err error) bind.HTTPErrorCode {
 	case strings.Contains(text, "malformed HTTP"), strings.Contains(text, "http2:"):
 		return bind.HTTPErrorCodeHTTPProtocolError{}
 	}
+	if len(text) > maxErrorText {
+		text = strings.ToValidUTF8(text[:maxErrorText], "")
+	}
 	return bind.HTTPErrorCodeInternalError{Value: &text}
 }
+
+// maxErrorText bounds what is said of an error, of which a peer may have written
+// most.
+const maxErrorText = 512
 
 func tlsCode(err error) bind.HTTPErrorCode {
 	if alert, ok := errors.AsType[tls.AlertError](err); ok {

@@ -10,6 +10,7 @@ import (
 	"github.com/ashlar-wasm/ashlar/component/abi"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/bind"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/p2"
+	"github.com/ashlar-wasm/ashlar/wasi/internal/quota"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/stream"
 )
 
@@ -45,7 +46,9 @@ func (s source) Read(p []byte) (int, error) {
 // incomingBody is the resource wasi:http/types.incoming-body.
 type incomingBody struct {
 	source
+	book    *quota.Book // counts the trailers
 	taken   bool
+	in      *stream.Reader           // if taken
 	dropped *stream.Future[struct{}] // set when the guest has dropped the stream
 }
 
@@ -60,6 +63,7 @@ func (b *incomingBody) Stream(context.Context) (bind.InputStream, error) {
 	}
 	b.taken = true
 	in := stream.NewReader(b.source, nil)
+	b.in = in
 	return p2.NewInput(in, func() error {
 		in.Close()
 		b.dropped.Set(struct{}{})
@@ -74,7 +78,12 @@ func (b *incomingBody) Drop(context.Context) error {
 
 // close gives up the rest of the body. What a peer made of it that can't be read
 // is no failure of the guest's.
-func (b *incomingBody) close() { _ = b.body.Close() }
+func (b *incomingBody) close() {
+	_ = b.body.Close()
+	if b.in != nil {
+		_ = b.in.Close()
+	}
+}
 
 // finish skips what is left of the body and gives the trailers.
 func (b *incomingBody) finish() *futureTrailers {
@@ -109,7 +118,7 @@ func (t *futureTrailers) Subscribe(context.Context) (bind.Pollable, error) {
 	return p2.NewPollable(t), nil
 }
 
-func (t *futureTrailers) Get(context.Context) (*abi.Result[abi.Result[bind.Trailers, bind.HTTPErrorCode], abi.Unit], error) {
+func (t *futureTrailers) Get(ctx context.Context) (*abi.Result[abi.Result[bind.Trailers, bind.HTTPErrorCode], abi.Unit], error) {
 	type inner = abi.Result[bind.Trailers, bind.HTTPErrorCode]
 	type outer = abi.Result[inner, abi.Unit]
 	if !t.Ready() {
@@ -125,12 +134,19 @@ func (t *futureTrailers) Get(context.Context) (*abi.Result[abi.Result[bind.Trail
 	case len(*t.body.trailer) == 0:
 		return &outer{}, nil
 	}
-	return &outer{Ok: inner{Ok: fromHeader(*t.body.trailer)}}, nil
+	trailers := fromHeader(*t.body.trailer)
+	hold, err := t.body.book.Take(ctx, quota.Fields, uint64(trailers.size))
+	if err != nil {
+		return nil, err
+	}
+	trailers.hold, trailers.book = hold, t.body.book
+	return &outer{Ok: inner{Ok: trailers}}, nil
 }
 
 func (t *futureTrailers) Drop(context.Context) error {
 	t.body.dropped.Set(struct{}{})
 	t.body.close()
+	t.body.trailer = nil // pollables may outlive this
 	return nil
 }
 
@@ -189,11 +205,21 @@ type incomingResponse struct {
 	status uint16
 	header *fields
 	body   *incomingBody // nil once it is consumed
+	book   *quota.Book
 }
 
 func (r *incomingResponse) Status(context.Context) (uint16, error) { return r.status, nil }
 
-func (r *incomingResponse) Headers(context.Context) (bind.Headers, error) { return r.header, nil }
+// Headers gives fields that are counted: they may outlive the response.
+func (r *incomingResponse) Headers(ctx context.Context) (bind.Headers, error) {
+	hold, err := r.book.Take(ctx, quota.Fields, uint64(r.header.size))
+	if err != nil {
+		return nil, err
+	}
+	h := r.header.frozen()
+	h.hold, h.book = hold, r.book
+	return h, nil
+}
 
 func (r *incomingResponse) Consume(context.Context) (bind.IncomingBody, error) {
 	if r.body == nil {

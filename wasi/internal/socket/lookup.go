@@ -16,6 +16,7 @@ import (
 type Lookup struct {
 	stream.Future[found]
 	cancel context.CancelFunc
+	hold   *quota.Hold
 	next   int
 }
 
@@ -24,8 +25,11 @@ type found struct {
 	err   error
 }
 
-// lookupTime bounds a lookup.
-const lookupTime = 30 * time.Second
+// What bounds a lookup.
+const (
+	lookupTime   = 30 * time.Second
+	maxAddresses = 256
+)
 
 // StartLookup begins to look up a name, or reads an address.
 func StartLookup(ctx context.Context, p *Policy, name string) (*Lookup, error) {
@@ -46,11 +50,11 @@ func StartLookup(ctx context.Context, p *Policy, name string) (*Lookup, error) {
 		return nil, TemporaryResolverFailure
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookupTime)
-	l := &Lookup{cancel: cancel}
+	l := &Lookup{cancel: cancel, hold: hold}
 	go func() {
-		defer hold.Give()
 		defer cancel()
 		addrs, err := p.Resolver.LookupNetIP(ctx, "ip", name)
+		addrs = addrs[:min(len(addrs), maxAddresses)]
 		for i := range addrs {
 			addrs[i] = addrs[i].Unmap()
 		}
@@ -80,4 +84,7 @@ func (l *Lookup) Next() (a netip.Addr, ok bool, err error) {
 }
 
 // Close ends the lookup.
-func (l *Lookup) Close() { l.cancel() }
+func (l *Lookup) Close() {
+	l.cancel()
+	l.hold.Give()
+}

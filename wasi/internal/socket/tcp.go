@@ -531,9 +531,7 @@ func (t *TCP) Close() error {
 		t.draft.close()
 	case t.listener != nil:
 		err := t.listener.Close()
-		if c, ok, _ := t.accepts.Take(); ok && c != nil {
-			c.Close()
-		}
+		t.accepts.Close(func(c *net.TCPConn) { c.Close() })
 		return err
 	}
 	return nil

@@ -294,5 +294,6 @@ func (u *UDP) Close() error {
 	if u.conn == nil {
 		return nil
 	}
+	defer u.next.Close(func(Datagram) {})
 	return coded(u.conn.Close())
 }

@@ -13,6 +13,7 @@ type Ahead[T any] struct {
 	have    bool
 	value   T
 	err     error
+	dispose func(T) // once it is closed
 }
 
 // NewAhead calls next for each value. Whoever owns it must be able to make next
@@ -33,9 +34,15 @@ func (a *Ahead[T]) Ready() bool {
 func (a *Ahead[T]) run() {
 	v, err := a.next()
 	a.mu.Lock()
-	a.value, a.err = v, err
 	a.have, a.running = true, false
+	dispose := a.dispose
+	if a.err = err; dispose == nil {
+		a.value = v
+	}
 	a.mu.Unlock()
+	if dispose != nil && err == nil {
+		dispose(v)
+	}
 	a.watchers.Wake()
 }
 
@@ -50,6 +57,19 @@ func (a *Ahead[T]) Take() (v T, ok bool, err error) {
 	var zero T
 	a.value, a.err, a.have = zero, nil, false
 	return v, true, err
+}
+
+// Close gives the value that nobody took, or that is still to come, to dispose.
+// Nothing is to be taken any more.
+func (a *Ahead[T]) Close(dispose func(T)) {
+	a.mu.Lock()
+	v, have := a.value, a.have && a.err == nil && a.dispose == nil
+	var zero T
+	a.value, a.dispose = zero, dispose
+	a.mu.Unlock()
+	if have {
+		dispose(v)
+	}
 }
 
 // Watch is that of Pollable.

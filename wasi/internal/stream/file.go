@@ -45,8 +45,11 @@ func (f *FileInput) Read(n uint64) ([]byte, error) {
 	return f.buf[:got], nil
 }
 
-// Close does nothing: the file is the caller's.
-func (f *FileInput) Close() error { return nil }
+// Close ends the stream; the file is the caller's.
+func (f *FileInput) Close() error {
+	f.closed, f.buf = true, nil
+	return nil
+}
 
 // FileOutput writes a file from an offset or at its end.
 type FileOutput struct {

@@ -77,7 +77,9 @@ func (r *Reader) fill(buf []byte) {
 	}
 	r.mu.Lock()
 	r.reading = false
-	r.unread = buf[:n]
+	if r.unread = buf[:n]; r.closed {
+		r.buf, r.unread = nil, nil
+	}
 	if err != nil {
 		r.err = closedBy(err)
 	}
@@ -113,6 +115,9 @@ func (r *Reader) Close() error {
 	r.mu.Lock()
 	was := r.closed
 	r.closed = true
+	if !r.reading {
+		r.buf, r.unread = nil, nil // somebody may still hold what it is polled by
+	}
 	r.mu.Unlock()
 	r.watchers.Wake()
 	if was || r.release == nil {

@@ -125,6 +125,9 @@ func (w *Writer) drain() {
 	w.flushing = false
 	finish, shut := w.closed, w.shut
 	failed := w.err != nil
+	if finish {
+		w.queue, w.spare = nil, nil // somebody may still hold what it is polled by
+	}
 	w.mu.Unlock()
 	w.watchers.Wake()
 	if shut != nil {
@@ -178,6 +181,9 @@ func (w *Writer) Close() error {
 	w.mu.Lock()
 	was, working, failed := w.closed, w.working, w.err != nil
 	w.closed = true
+	if !working {
+		w.queue, w.spare = nil, nil
+	}
 	w.mu.Unlock()
 	w.watchers.Wake()
 	if was || working || w.release == nil {
