@@ -2,6 +2,7 @@ package component
 
 import (
 	"context"
+	"math"
 	"strconv"
 
 	"github.com/ashlar-wasm/ashlar/component/abi"
@@ -284,6 +285,9 @@ func (s *scratch) Bytes() []byte { return s.b }
 
 func (s *scratch) realloc(old, oldSize, align, size uint32) uint32 {
 	p := (uint32(len(s.b)) + align - 1) &^ (align - 1)
+	if uint64(p)+uint64(size) > math.MaxUint32-8 {
+		canon.Raise("values are larger than a memory")
+	}
 	s.b = append(s.b, make([]byte, p+size-uint32(len(s.b)))...)
 	if oldSize > 0 {
 		copy(s.b[p:], s.b[old:old+min(oldSize, size)])

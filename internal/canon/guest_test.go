@@ -23,7 +23,7 @@ func (g *guest) realloc(old, oldSize, align, size uint32) uint32 {
 	if old != 0 && size <= oldSize {
 		return old
 	}
-	p := alignTo(g.next, align)
+	p := uint32(alignTo(uint64(g.next), align))
 	if uint64(p)+uint64(size) > uint64(len(g.b)) {
 		panic(&Trap{Message: "out of memory"})
 	}

@@ -6,6 +6,7 @@ package canon
 
 import (
 	"fmt"
+	"math"
 	"strings"
 )
 
@@ -86,6 +87,8 @@ type Type struct {
 	// owner of the type gives a meaning to (see Context.Resource).
 	Resource *Resource
 
+	// Size is in bytes; of a type that is larger than any memory it is the largest
+	// number there is.
 	Size, Align uint32
 	// Flat is the flattened type, cut off behind MaxFlatParams+1 entries: a
 	// longer one is never passed flat.
@@ -148,7 +151,13 @@ var (
 	ErrorContext = primitive(KindErrorContext, 4, I32)
 )
 
-func alignTo(n, align uint32) uint32 { return (n + align - 1) &^ (align - 1) }
+// size returns n, or the largest size where n is beyond that: no memory has as many
+// bytes, so that no value of such a type is found in one.
+func size(n uint64) uint32 { return uint32(min(n, math.MaxUint32)) }
+
+func alignTo(n uint64, align uint32) uint64 {
+	return (n + uint64(align) - 1) &^ (uint64(align) - 1)
+}
 
 func cut(flat []CoreType) []CoreType {
 	if len(flat) > MaxFlatParams+1 {
@@ -164,7 +173,7 @@ func List(elem *Type) *Type {
 
 // FixedList returns the type of lists of exactly n elements, n > 0.
 func FixedList(elem *Type, n uint32) *Type {
-	t := &Type{Kind: KindList, Elem: elem, Fixed: true, Len: n, Size: n * elem.Size, Align: elem.Align}
+	t := &Type{Kind: KindList, Elem: elem, Fixed: true, Len: n, Size: size(uint64(n) * uint64(elem.Size)), Align: elem.Align}
 	for i := uint32(0); i < n && len(t.Flat) <= MaxFlatParams; i++ {
 		t.Flat = append(t.Flat, elem.Flat...)
 	}
@@ -193,16 +202,18 @@ func Tuple(types ...*Type) *Type {
 
 func record(k Kind, fields []Field) *Type {
 	t := &Type{Kind: k, Fields: append([]Field(nil), fields...), Align: 1}
+	end := uint64(0)
 	for i := range t.Fields {
 		f := &t.Fields[i]
-		f.Offset = alignTo(t.Size, f.Type.Align)
-		t.Size = f.Offset + f.Type.Size
+		end = alignTo(end, f.Type.Align)
+		f.Offset = size(end)
+		end += uint64(f.Type.Size)
 		t.Align = max(t.Align, f.Type.Align)
 		if len(t.Flat) <= MaxFlatParams {
 			t.Flat = append(t.Flat, f.Type.Flat...)
 		}
 	}
-	t.Size = alignTo(t.Size, t.Align)
+	t.Size = size(alignTo(end, t.Align))
 	t.Flat = cut(t.Flat)
 	return t
 }
@@ -237,14 +248,14 @@ func variant(k Kind, cases []Case) *Type {
 	case len(cases) > 1<<8:
 		t.DiscSize = 2
 	}
-	var size uint32
+	var largest uint32
 	align := uint32(1)
 	var payload []CoreType
 	for _, c := range cases {
 		if c.Type == nil {
 			continue
 		}
-		size = max(size, c.Type.Size)
+		largest = max(largest, c.Type.Size)
 		align = max(align, c.Type.Align)
 		for i, f := range c.Type.Flat {
 			if i < len(payload) {
@@ -254,9 +265,9 @@ func variant(k Kind, cases []Case) *Type {
 			}
 		}
 	}
-	t.Payload = alignTo(t.DiscSize, align)
+	t.Payload = uint32(alignTo(uint64(t.DiscSize), align))
 	t.Align = max(align, t.DiscSize)
-	t.Size = alignTo(t.Payload+size, t.Align)
+	t.Size = size(alignTo(uint64(t.Payload)+uint64(largest), t.Align))
 	t.Flat = cut(append([]CoreType{I32}, payload...))
 	return t
 }

@@ -2,6 +2,7 @@ package canon
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 )
@@ -20,6 +21,7 @@ func f(name string, t *Type) Field { return Field{Name: name, Type: t} }
 // flatten_type and join in CanonicalABI.md.
 func TestLayout(t *testing.T) {
 	r := &Resource{Name: "r"}
+	huge, seventeen := FixedList(U8, 1<<30), make([]CoreType, 17) // of I32
 	for _, c := range []struct {
 		t           *Type
 		size, align uint32
@@ -49,6 +51,12 @@ func TestLayout(t *testing.T) {
 		{Flags(labels(1)...), 1, 1, []CoreType{I32}}, {Flags(labels(8)...), 1, 1, []CoreType{I32}},
 		{Flags(labels(9)...), 2, 2, []CoreType{I32}}, {Flags(labels(16)...), 2, 2, []CoreType{I32}},
 		{Flags(labels(17)...), 4, 4, []CoreType{I32}}, {Flags(labels(32)...), 4, 4, []CoreType{I32}},
+		// What no memory has room for does not wrap around.
+		{FixedList(huge, 3), 0xc0000000, 1, seventeen}, {FixedList(huge, 4), math.MaxUint32, 1, seventeen},
+		{FixedList(FixedList(huge, 4), 1<<30), math.MaxUint32, 1, seventeen},
+		{Tuple(huge, huge, huge), 0xc0000000, 1, seventeen}, {Tuple(huge, huge, huge, huge), math.MaxUint32, 1, seventeen},
+		{Tuple(FixedList(huge, 3), FixedList(U64, 1<<27-1), U32, U32), math.MaxUint32, 8, seventeen},
+		{Option(FixedList(U64, 1<<29-1)), math.MaxUint32, 8, append([]CoreType{I32}, slices.Repeat([]CoreType{I64}, 16)...)},
 	} {
 		if c.t.Size != c.size || c.t.Align != c.align || !slices.Equal(c.t.Flat, c.flat) {
 			name := c.t.String()
