@@ -67,7 +67,7 @@ type Engine struct {
 	heap    bool
 	native  *nativeCode // nil without a cache
 	probe   stackProbe
-	turns   chan struct{} // see Meter
+	turns   turns
 	meter   func() (*Instance, error)
 
 	compiler         compiler
@@ -86,7 +86,7 @@ func New(c Config) *Engine {
 	}
 	// With one worker, compiling can't be cancelled.
 	workers = max(workers, 2)
-	e := &Engine{workers: workers, heap: c.HeapMemories, turns: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))}
+	e := &Engine{workers: workers, heap: c.HeapMemories, turns: turns{most: max(1, runtime.GOMAXPROCS(0)-1)}}
 	e.meter = sync.OnceValues(e.instantiateMeter)
 	e.runtime, e.native = newRuntime(rc.WithCoreFeatures(coreFeatures), c)
 	e.compiler = compiler{runtime: e.runtime, workers: workers}

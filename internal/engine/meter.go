@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/ashlar-wasm/ashlar/internal/limit"
@@ -28,8 +29,8 @@ const (
 	frameBytes = wasm.FrameBytes
 	// breath is how long a guest keeps other goroutines of its processor waiting.
 	breath = 500 * time.Microsecond
-	// patience is how much CPU time a call may use before it has to take turns
-	// with others like it, and turn how long it keeps its turn then.
+	// patience is how long a call may be busy before it has to take turns with
+	// others like it, and turn how long it keeps its turn then.
 	patience = 10 * time.Millisecond
 	turn     = 5 * time.Millisecond
 	// paidPause is what a unit done inside a call of the host counts, where no
@@ -70,19 +71,21 @@ func (b *Bounds) WithTime(ctx context.Context) (context.Context, context.CancelF
 // A Meter is used by one goroutine at a time.
 type Meter struct {
 	bounds Bounds
-	turns  chan struct{} // as many as guests may compute for long at a time
+	turns  *turns
 	epoch  time.Time
 
 	deadline time.Duration // since epoch
 	since    time.Duration // the guest runs since then, or below zero if the host does
 	paused   time.Duration // the host runs since then
 	used     time.Duration // CPU time before since
+	hosted   time.Duration // in calls of the host that did not wait, as far as can be told
 	yielded  time.Duration // CPU time at the last yield
-	breathed time.Duration // CPU time when others ran last
+	breathed time.Duration // busy when others ran last
 	fuel     uint64        // handed out
 	budget   int64
-	holds    bool // a turn
-	turned   time.Duration
+	holds    bool          // a turn, unless it was reclaimed while it was lent
+	lent     atomic.Int64  // since when the host runs with the turn, or 0
+	turned   time.Duration // busy when it got the turn
 
 	active *Func  // the innermost function that was called
 	below  uint64 // bytes of the stacks under it
@@ -97,7 +100,7 @@ func (e *Engine) NewMeter(b Bounds) *Meter {
 
 // Reset makes m a new meter.
 func (m *Meter) Reset(e *Engine, b Bounds) {
-	*m = Meter{bounds: b, turns: e.turns, epoch: time.Now(), since: -1, deadline: math.MaxInt64, budget: maxBudget / 4}
+	*m = Meter{bounds: b, turns: &e.turns, epoch: time.Now(), since: -1, deadline: math.MaxInt64, budget: maxBudget / 4}
 }
 
 type meterKey struct{}
@@ -136,7 +139,10 @@ func (m *Meter) Start(ctx context.Context) error {
 
 // Stop stops the clock: no guest runs any more.
 func (m *Meter) Stop() {
-	m.pause()
+	m.stop()
+	if m.holds {
+		m.release()
+	}
 	m.active, m.below = nil, 0
 }
 
@@ -152,22 +158,52 @@ func (m *Meter) Return(left int32) { m.fuel -= uint64(int64(left)) }
 
 // pause stops the clock while the host works for the guest.
 func (m *Meter) pause() {
+	m.stop()
+	m.lend()
+}
+
+func (m *Meter) stop() {
 	now := m.now()
 	if m.since >= 0 {
 		m.used += now - m.since
 	}
 	m.since, m.paused = -1, now
-	m.release()
 }
+
+// lend lets others have the turn while the host runs, if it does for long.
+func (m *Meter) lend() {
+	if m.holds {
+		m.lent.Store(max(1, int64(m.now())))
+	}
+}
+
+// unlend takes the turn back, unless another has it.
+func (m *Meter) unlend() {
+	if m.holds && m.lent.Swap(0) == 0 {
+		m.holds = false
+	}
+}
+
+// busy is the time that guests computed, or the host for them.
+func (m *Meter) busy() time.Duration { return m.used + m.hosted }
 
 // resume goes on after pause.
 func (m *Meter) resume(ctx context.Context) error {
 	now := m.now()
 	if m.since >= 0 { // the host called the guest meanwhile
 		m.used += now - m.since
+	} else if d := now - m.paused; d < lendTime {
+		m.hosted += d
 	}
 	m.since = now
-	return m.check(ctx, now)
+	m.unlend()
+	if err := m.check(ctx, now); err != nil {
+		return err
+	}
+	if m.busy()-m.breathed > breath {
+		return m.breathe(ctx, true)
+	}
+	return nil
 }
 
 // Check reports that the call must end, to what works for long on behalf of a guest.
@@ -238,8 +274,10 @@ func (m *Meter) yield(ctx context.Context, left int32) int32 {
 	} else {
 		m.adapt(took)
 	}
-	if m.used-m.breathed > breath {
-		m.breathe(ctx, running)
+	if m.busy()-m.breathed > breath {
+		if err := m.breathe(ctx, running); err != nil {
+			panic(err)
+		}
 	}
 	return int32(m.budget)
 }
@@ -263,54 +301,56 @@ func (m *Meter) adapt(took time.Duration) {
 	m.budget = max(minBudget, min(m.budget, most))
 }
 
-// breathe lets other goroutines run. A guest that computes for long takes turns
-// with others like it, such that one processor is always free of them.
-func (m *Meter) breathe(ctx context.Context, running bool) {
-	m.breathed = m.used
-	if m.used > patience {
-		if m.holds && m.used-m.turned > turn {
+// breathe lets other goroutines run. A guest that computes for long, or has the host
+// do so, takes turns with others like it, such that one processor is always free of
+// them.
+func (m *Meter) breathe(ctx context.Context, running bool) error {
+	m.breathed = m.busy()
+	if !running {
+		m.unlend()
+	}
+	if m.breathed > patience {
+		if m.holds && m.breathed-m.turned > turn {
 			m.release()
 		}
 		if !m.holds {
 			if err := m.acquire(ctx); err != nil {
-				panic(err)
+				return err
 			}
 		}
 	}
 	runtime.Gosched()
+	if !running {
+		m.lend()
+	}
 	if now := m.now(); running {
 		m.since = now // waiting is not computing
 	} else {
 		m.paused = now
 	}
+	return nil
 }
 
 func (m *Meter) release() {
-	if m.holds {
-		m.holds = false
-		<-m.turns
-	}
+	m.holds = false
+	m.lent.Store(0)
+	m.turns.release(m)
 }
 
 func (m *Meter) acquire(ctx context.Context) error {
-	select {
-	case m.turns <- struct{}{}:
-	default:
-		var due <-chan time.Time
-		if m.deadline != math.MaxInt64 {
-			t := time.NewTimer(m.deadline - m.now())
-			defer t.Stop()
-			due = t.C
-		}
-		select {
-		case m.turns <- struct{}{}:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-due:
-			return m.check(ctx, max(m.now(), m.deadline))
-		}
+	var due <-chan time.Time
+	if m.deadline != math.MaxInt64 {
+		t := time.NewTimer(m.deadline - m.now())
+		defer t.Stop()
+		due = t.C
 	}
-	m.holds, m.turned = true, m.used
+	if !m.turns.acquire(ctx, m, due) {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return m.check(ctx, max(m.now(), m.deadline))
+	}
+	m.holds, m.turned = true, m.busy()
 	return nil
 }
 

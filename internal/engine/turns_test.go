@@ -1,0 +1,64 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// What a guest does that has a turn, and one that wants it.
+func TestTurnIsLent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		e := &Engine{turns: turns{most: 1}}
+		a, b := e.NewMeter(Bounds{}), e.NewMeter(Bounds{})
+		if err := a.acquire(ctx); err != nil {
+			t.Fatal(err)
+		}
+		got := make(chan error)
+		go func() { got <- b.acquire(ctx) }()
+		time.Sleep(time.Second)
+		select {
+		case <-got:
+			t.Fatal("two have the only turn")
+		default:
+		}
+
+		// The host works for the first one, not for long.
+		a.lend()
+		time.Sleep(lendTime / 2)
+		if a.unlend(); !a.holds {
+			t.Error("a turn is lost that was lent for a moment")
+		}
+		// For long, then.
+		a.lend()
+		if err := <-got; err != nil || !b.holds {
+			t.Fatalf("%v", err)
+		}
+		if a.unlend(); a.holds {
+			t.Error("two have the only turn")
+		}
+
+		// It comes back when the other one ends; one that gave up waiting is not in
+		// the way.
+		why := errors.New("no longer wanted")
+		go func() { got <- e.NewMeter(Bounds{}).acquire(ctx) }()
+		synctest.Wait()
+		cancel(why)
+		if err := <-got; !errors.Is(err, why) {
+			t.Errorf("%v", err)
+		}
+		go func() { got <- a.acquire(t.Context()) }()
+		synctest.Wait()
+		b.Stop()
+		if err := <-got; err != nil || !a.holds {
+			t.Errorf("%v", err)
+		}
+		a.Stop()
+		if len(e.turns.holders)+len(e.turns.queue) > 0 {
+			t.Errorf("left: %+v", &e.turns)
+		}
+	})
+}
