@@ -10,6 +10,7 @@
 package component
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -27,6 +28,9 @@ type Options struct {
 	// CompileWorkers bounds the goroutines that compile one component; zero
 	// means one per CPU.
 	CompileWorkers int
+	// MaxBytes bounds the size of what is compiled, in bytes; zero means 256 MiB. It
+	// bounds the memory and time for decoding and validating.
+	MaxBytes uint64
 	// Limits hold for every component compiled by the engine.
 	Limits Limits
 	// Cache keeps compiled code for later engines and processes; without one
@@ -36,9 +40,13 @@ type Options struct {
 
 // Engine compiles components. It is safe for concurrent use.
 type Engine struct {
-	core   *engine.Engine
-	limits Limits
+	core     *engine.Engine
+	limits   Limits
+	maxBytes uint64
 }
+
+// maxBytes is the default of Options.MaxBytes.
+const maxBytes = 256 << 20
 
 // NewEngine returns an engine, to be closed when all that it compiled is no
 // longer in use.
@@ -46,6 +54,8 @@ func NewEngine(o Options) *Engine {
 	return &Engine{
 		core:   engine.New(engine.Config{Interpreter: o.Interpreter, CompileWorkers: o.CompileWorkers, Cache: o.Cache.store()}),
 		limits: o.Limits.withDefaults(),
+
+		maxBytes: cmp.Or(o.MaxBytes, maxBytes),
 	}
 }
 
@@ -79,26 +89,20 @@ type Component struct {
 // Compile decodes, validates and compiles a component. The error is a
 // *binary.Error or *wasm.Error with the offset and the rule for an invalid
 // one, a *wasm.UnsupportedError for one that needs what the engine lacks, a
-// *wasm.ComplexityError for one that would take too long to compile. It returns
-// when ctx ends; what is being compiled then ends by itself, within seconds.
-// Decoding and validating are bounded by the size of the component and some
-// seconds, and look at ctx in between.
-// wasm must not be changed afterwards.
+// *wasm.ComplexityError for one that would take too long to compile, a
+// *LimitError for one that is too large. It returns when ctx ends; what is being
+// compiled then ends by itself, within seconds. Decoding and validating are
+// bounded by the size of the component and some seconds, and look at ctx in
+// between. bytes must not be changed afterwards.
 func (e *Engine) Compile(ctx context.Context, bytes []byte) (*Component, error) {
-	c, err := binary.Decode(bytes)
+	c, err := e.decode(bytes)
 	if err != nil {
 		return nil, err
 	}
 	var p *plan
 	origin := engine.Origin{Digest: sha256.Sum256(bytes), Options: "component, " + rewriteOptions(e.limits)}
 	codes, err := e.core.CompileAll(ctx, origin, func() ([]engine.Source, error) {
-		if err := binary.Validate(c); err != nil {
-			return nil, err
-		}
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		if p, err = flatten(c, e.limits, true); err != nil {
+		if p, err = e.check(ctx, c); err != nil {
 			return nil, err
 		}
 		sources := make([]engine.Source, len(p.modules))
@@ -116,7 +120,7 @@ func (e *Engine) Compile(ctx context.Context, bytes []byte) (*Component, error) 
 	}
 	if p == nil {
 		// What is in the cache was valid when it was put there.
-		if p, err = flatten(c, e.limits, false); err != nil {
+		if p, err = flatten(ctx, c, e.limits, false); err != nil {
 			return nil, err
 		}
 	}
@@ -124,6 +128,40 @@ func (e *Engine) Compile(ctx context.Context, bytes []byte) (*Component, error) 
 		p.modules[i].code = codes[i]
 	}
 	return &Component{engine: e, plan: p}, nil
+}
+
+// Validate does what Compile does before native code is made, and returns the error
+// that Compile would. It needs a fraction of the time.
+func (e *Engine) Validate(ctx context.Context, bytes []byte) error {
+	c, err := e.decode(bytes)
+	if err == nil {
+		_, err = e.check(ctx, c)
+	}
+	return err
+}
+
+func (e *Engine) decode(bytes []byte) (*binary.Component, error) {
+	if err := e.CheckSize(bytes); err != nil {
+		return nil, err
+	}
+	return binary.Decode(bytes)
+}
+
+// check validates a component and works out its plan, with the modules to compile.
+func (e *Engine) check(ctx context.Context, c *binary.Component) (*plan, error) {
+	if err := binary.ValidateContext(ctx, c); err != nil {
+		return nil, err
+	}
+	return flatten(ctx, c, e.limits, true)
+}
+
+// CheckSize returns a *LimitError if there are more bytes than Options.MaxBytes
+// allows to compile.
+func (e *Engine) CheckSize(bytes []byte) error {
+	if n := uint64(len(bytes)); n > e.maxBytes {
+		return &LimitError{Resource: LimitedSize, Limit: e.maxBytes, Requested: n}
+	}
+	return nil
 }
 
 // Close releases the component's code. No instance of it may be in use.
@@ -143,6 +181,9 @@ type Module struct {
 
 // CompileModule validates a core module that components are to import.
 func (e *Engine) CompileModule(bytes []byte) (*Module, error) {
+	if err := e.CheckSize(bytes); err != nil {
+		return nil, err
+	}
 	m, err := wasm.Decode(bytes)
 	if err != nil {
 		return nil, err

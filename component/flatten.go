@@ -1,6 +1,7 @@
 package component
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -21,6 +22,7 @@ const (
 
 // flattener works out a plan. It relies on the component being valid.
 type flattener struct {
+	ctx      context.Context
 	plan     *plan
 	work     int
 	variants map[string]int // modules by origin and import names
@@ -49,9 +51,10 @@ func (f *flattener) fail(offset int, format string, args ...any) {
 }
 
 // flatten works out the plan of a valid component, and rewrites its core modules
-// if sources is set.
-func flatten(c *binary.Component, limits Limits, sources bool) (p *plan, err error) {
+// if sources is set. It ends with ctx.
+func flatten(ctx context.Context, c *binary.Component, limits Limits, sources bool) (p *plan, err error) {
 	f := &flattener{
+		ctx:      ctx,
 		plan:     &plan{},
 		variants: make(map[string]int),
 		funcIdx:  make(map[coreItem]int),
@@ -267,6 +270,9 @@ func (f *flattener) linkModule(def *binary.CoreModule, args map[string]*coreInst
 func (f *flattener) rewriteAll() {
 	growth := f.plan.footprint.Growth(f.limits.TableElements)
 	for i, u := range f.unlinked {
+		if f.ctx.Err() != nil {
+			panic(flattenError{context.Cause(f.ctx)})
+		}
 		source, err := rewrite(f.decoded[u.def], u.names, growth)
 		var complex *wasm.ComplexityError
 		switch {

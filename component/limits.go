@@ -96,6 +96,7 @@ type Limited = limit.Resource
 
 // What Limits bound.
 const (
+	LimitedSize      = limit.Size      // of what is compiled, in bytes: see Options
 	LimitedMemory    = limit.Memory    // in bytes
 	LimitedTables    = limit.Tables    // elements of a table
 	LimitedHandles   = limit.Handles   // of a component instance

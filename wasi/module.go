@@ -28,8 +28,12 @@ var ErrReactor = errors.New("the module exports no function _start: it is a reac
 
 // CompileModule validates and compiles a core module. The error is a
 // *wasm.Error or *wasm.UnsupportedError for one that can't be run, a
-// *component.LinkError if it imports what WASI 0.1 does not have.
+// *component.LinkError if it imports what WASI 0.1 does not have, a
+// *component.LimitError if it is too large.
 func CompileModule(ctx context.Context, e *component.Engine, bytes []byte) (*Module, error) {
+	if err := e.CheckSize(bytes); err != nil {
+		return nil, err
+	}
 	m, err := wasm.Decode(bytes)
 	if err != nil {
 		return nil, err

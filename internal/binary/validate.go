@@ -1,6 +1,7 @@
 package binary
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -44,17 +45,26 @@ const DefaultFeatures = FeatureMoreAsync | FeatureStackful | FeatureThreading | 
 // CanonicalABI.md of the component model say. Of an invalid component it returns an
 // [*Error], or a [*wasm.Error] where the fault is in a core module. Of a component that is
 // valid but needs what the engine does not run it returns a [*wasm.UnsupportedError].
-func Validate(c *Component) error { return ValidateFeatures(c, DefaultFeatures) }
+func Validate(c *Component) error { return ValidateContext(context.Background(), c) }
+
+// ValidateContext is like [Validate] but ends soon after ctx, with its cause.
+func ValidateContext(ctx context.Context, c *Component) error {
+	return validate(ctx, c, DefaultFeatures)
+}
 
 // ValidateFeatures is like [Validate] with other features on.
 func ValidateFeatures(c *Component, on Features) error {
+	return validate(context.Background(), c, on)
+}
+
+func validate(ctx context.Context, c *Component, on Features) error {
 	v := &validator{on: on, coreFuncs: map[string]*coreFunc{}, coreIDs: map[*coreFunc]uint32{}, known: map[[2]anyType]bool{}}
 	if _, err := v.component(c, nil); err != nil {
 		return err
 	}
 	var unsupported error
 	for _, body := range v.bodies {
-		err := body()
+		err := body(ctx)
 		var u *wasm.UnsupportedError
 		switch {
 		case err == nil:
@@ -84,7 +94,7 @@ type validator struct {
 	aliases int // names that were given to types
 	// bodies check the code of core modules, which comes last: faults in how modules
 	// are put together are found before.
-	bodies    []func() error
+	bodies    []func(context.Context) error
 	coreFuncs map[string]*coreFunc
 	coreIDs   map[*coreFunc]uint32
 	known     map[[2]anyType]bool

@@ -195,7 +195,7 @@ func (l *compiling) compile(ctx context.Context, f func(ctx context.Context) err
 // closes them. No call may be under way then.
 func (l *compiling) newEngine(s *streams, limits component.Limits) (e *component.Engine, end func(context.Context) error) {
 	cache := l.open(s)
-	e = component.NewEngine(component.Options{Limits: limits, Cache: cache})
+	e = component.NewEngine(component.Options{Limits: limits, MaxBytes: uint64(l.maxFile), Cache: cache})
 	return e, func(ctx context.Context) error {
 		err := e.Close(context.WithoutCancel(ctx))
 		if cache != nil {

@@ -12,6 +12,7 @@ type Resource string
 
 // The resources that the runtime bounds.
 const (
+	Size      Resource = "size"                   // of a component or module, in bytes
 	Memory    Resource = "memory"                 // linear memory, in bytes
 	Tables    Resource = "table elements"         // of one table
 	Handles   Resource = "handles"                // of one component instance
@@ -37,7 +38,7 @@ func (e *Error) Error() string {
 		return fmt.Sprintf("%s limit of %v exceeded", e.Resource, time.Duration(e.Limit))
 	case Stack:
 		return fmt.Sprintf("%s limit of %d bytes exceeded", e.Resource, e.Limit)
-	case Memory, Host:
+	case Size, Memory, Host:
 		return fmt.Sprintf("%s limit exceeded: %d bytes requested, %d allowed", e.Resource, e.Requested, e.Limit)
 	default:
 		return fmt.Sprintf("%s limit exceeded: %d requested, %d allowed", e.Resource, e.Requested, e.Limit)

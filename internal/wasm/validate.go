@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -16,12 +17,13 @@ func Validate(m *Module) error {
 	if err != nil {
 		return err
 	}
-	return bodies()
+	return bodies(context.Background())
 }
 
 // ValidateSections is like [Validate] but leaves the bodies of functions for later: they
-// are checked by the function that it returns, which also reports what is not supported.
-func ValidateSections(m *Module) (bodies func() error, err error) {
+// are checked by the function that it returns, which also reports what is not supported,
+// and ends soon after its context, with the cause of that.
+func ValidateSections(m *Module) (bodies func(context.Context) error, err error) {
 	v := &validator{m: m, Space: *m.Space(), declared: map[uint32]bool{}, imported: m.importedGlobals()}
 	steps := []func() error{
 		v.typeSection, v.importSection, v.functionSection, v.tableSection, v.memorySection, v.tagSection, v.globalSection,
@@ -32,8 +34,8 @@ func ValidateSections(m *Module) (bodies func() error, err error) {
 			return nil, err
 		}
 	}
-	return func() error {
-		if err := v.codeSection(); err != nil {
+	return func(ctx context.Context) error {
+		if err := v.codeSection(ctx); err != nil {
 			return err
 		}
 		if m.unsupported != nil {
@@ -429,12 +431,15 @@ func (v *validator) dataSection() error {
 	return nil
 }
 
-func (v *validator) codeSection() error {
+func (v *validator) codeSection(ctx context.Context) error {
 	first := len(v.Funcs) - len(v.m.Functions)
 	if len(v.m.Code) != len(v.m.Functions) {
 		return invalid(0, "function and code section have inconsistent lengths", "%d functions, %d bodies", len(v.m.Functions), len(v.m.Code))
 	}
 	for i := range v.m.Code {
+		if i%64 == 0 && ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if err := v.function(&v.m.Code[i], &v.types[v.Funcs[first+i]]); err != nil {
 			return err
 		}
