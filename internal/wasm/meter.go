@@ -60,10 +60,11 @@ const (
 //     without a loop;
 //   - in bulk instructions, which charge by length and are done in pieces.
 //
-// So between two calls of yield a module does at most the work of the budget
-// plus a few times MaxUnchecked. Every cycle of calls is charged for the stack it
-// takes, so that the stack grows between two calls of yield by at most
-// FrameBytes a unit.
+// So between two calls of yield a module does at most the work of the budget plus a
+// few times MaxUnchecked; and where a deep stack is unwound, some 64 units for each
+// function on it, which were paid when it was entered. Every cycle of calls is
+// charged for the stack it takes, so that the stack grows between two calls of yield
+// by at most FrameBytes a unit.
 //
 // What the module means is not changed, but that ref.func leaves nothing behind in
 // the engine, and memory.atomic.wait waits in short turns, with checks between
