@@ -247,7 +247,8 @@ func TestServe(t *testing.T) {
 	if code := stop(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	for _, want := range []string{"request 1: GET / 200 24B", "request 2: DELETE /: wasm trap: unreachable", "0: guest.handle", "request 2: DELETE / 500"} {
+	for _, want := range []string{"request 1: GET / 200 24B", "request 2: DELETE /: wasm trap: unreachable", "0: guest.handle", "request 2: DELETE / 500",
+		"CPU time ", "166 requests, CPU time of guests ", "no limit was reached"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log lacks %q:\n%s", want, log.String()[:min(2000, len(log.String()))])
 		}
@@ -337,6 +338,32 @@ func TestByteSize(t *testing.T) {
 		var b byteSize
 		if err := b.Set(in); err == nil {
 			t.Errorf("%q was accepted as %d", in, b)
+		}
+	}
+}
+
+// A guest that computes past its limit is told from others in the log, and counted.
+func TestServeLimit(t *testing.T) {
+	var log safeBuffer
+	url, stop := startServer(t, &log, "--max-cpu", "20ms", filepath.Join(writeGuests(t), "http.wasm"))
+	for range 2 {
+		r, err := http.NewRequest("PUT", url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil || resp.StatusCode != http.StatusInternalServerError {
+			t.Fatalf("%v, %v", resp, err)
+		}
+		resp.Body.Close()
+	}
+	http.DefaultClient.CloseIdleConnections()
+	if code := stop(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	for _, want := range []string{"request 1: PUT /: CPU time limit of 20ms exceeded", "request 2: PUT /: CPU time limit", "limits reached: CPU time 2"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log lacks %q:\n%s", want, log.String())
 		}
 	}
 }

@@ -101,7 +101,7 @@ the server stops accepting, finishes the requests under way and ends.`,
 	fl.Var(&o.headerTimeout, "header-timeout", "time to send a request's headers")
 	fl.Var(&o.idleTimeout, "idle-timeout", "time that an unused connection stays open")
 	fl.Var(&o.shutdownTimeout, "shutdown-timeout", "time for requests under way when the server is stopped")
-	fl.BoolVarP(&o.verbose, "verbose", "v", false, "log every request")
+	fl.BoolVarP(&o.verbose, "verbose", "v", false, "log every request, with the CPU time that its guest took")
 	return cmd
 }
 
@@ -154,6 +154,7 @@ func (o *serveOptions) serve(ctx context.Context, s *streams, f *file, sys *syst
 		}
 	}()
 	fmt.Fprintf(s.err, "listening on %s://%s\n", scheme, address)
+	defer func() { logger.totals(handler.last.Load(), p.Usage(), sys.Usage()) }()
 	select {
 	case err := <-done:
 		return err

@@ -46,6 +46,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeoutCause(limited, time.Duration(h.options.requestTimeout), errors.New("time limit for the request exceeded"))
 	defer cancel()
 	out, errs := h.log.guest(id, "stdout"), h.log.guest(id, "stderr")
+	var cpu time.Duration
 	defer func() {
 		p := recover()
 		out.Close()
@@ -58,7 +59,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			p = nil
 		}
 		if h.options.verbose {
-			h.log.printf("request %d: %s %s %d %dB %v", id, r.Method, quoteURL(r), rec.status, rec.bytes, time.Since(start).Round(time.Microsecond))
+			h.log.printf("request %d: %s %s %d %dB %v, CPU time %v", id, r.Method, quoteURL(r), rec.status, rec.bytes,
+				time.Since(start).Round(time.Microsecond), cpu.Round(time.Microsecond))
 		}
 		if p != nil {
 			panic(http.ErrAbortHandler)
@@ -83,6 +85,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer stop()
 	err := h.pool.Do(wait, func(i *component.Instance) error {
 		begun = true
+		defer func() { cpu = i.CPU() }()
 		(&wasihttp.Handler{
 			Instantiate: func(context.Context) (wasihttp.Instance, error) { return borrowed{i}, nil },
 			Error:       func(r *http.Request, err error) { h.failed(id, r, i, err) },

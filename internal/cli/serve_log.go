@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/ashlar-wasm/ashlar/component"
+	"github.com/ashlar-wasm/ashlar/wasi"
 )
 
 // serveLog writes whole lines from many requests.
@@ -39,6 +41,22 @@ func (l *serveLog) failed(id uint64, r *http.Request, err error) {
 		stack = "\n" + strings.TrimRight(t.Backtrace(), "\n")
 	}
 	l.printf("request %d: %s %s: %v%s", id, r.Method, quoteURL(r), err, stack)
+}
+
+// totals logs what all requests took, and how often limits were reached.
+func (l *serveLog) totals(requests uint64, u component.Usage, w wasi.Usage) {
+	var limits []string
+	for _, counts := range []map[component.Limited]uint64{u.Limits, w.Limits} {
+		for r, n := range counts {
+			limits = append(limits, fmt.Sprintf("%s %d", r, n))
+		}
+	}
+	slices.Sort(limits)
+	reached := "no limit was reached"
+	if len(limits) > 0 {
+		reached = "limits reached: " + strings.Join(limits, ", ")
+	}
+	l.printf("%d requests, CPU time of guests %v, %s", requests, u.CPU.Round(time.Microsecond), reached)
 }
 
 func quoteURL(r *http.Request) string {

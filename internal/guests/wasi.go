@@ -62,7 +62,7 @@ func GrowAfterOutput(pages int32) []byte {
 }
 
 // HelloHTTP answers every HTTP request with the greeting. For a request whose
-// method is DELETE it traps.
+// method is DELETE it traps, for PUT it goes round an empty loop for ever.
 func HelloHTTP() []byte {
 	fields, request := abi.GuestResource("fields"), abi.GuestResource("incoming-request")
 	response, outparam := abi.GuestResource("outgoing-response"), abi.GuestResource("response-outparam")
@@ -103,6 +103,7 @@ func HelloHTTP() []byte {
 		Funcs: []Func{{Name: "handle", Params: twoI32, Locals: 3, Body: Seq(
 			Get(0), I32(128), Call(requestMethod),
 			I32(128), Code{0x2d, 0x00, 0x00}, I32(4), Code{0x46}, If(Unreachable), // i32.load8_u, i32.eq
+			I32(128), Code{0x2d, 0x00, 0x00}, I32(3), Code{0x46}, If(Loop(I32(1))),
 			Get(0), Call(dropRequest),
 			Call(newFields), Call(newResponse), Set(2),
 			Get(2), I32(128), Call(responseBody), I32(128), Load(4), Set(3),
