@@ -2,6 +2,7 @@ package component
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 
@@ -47,7 +48,8 @@ func (d *instanceDef) find(name string) (item, bool) {
 func (f *Func) Type() *FuncType { return f.def.typ }
 
 // Call calls the function with dynamic values; the result is nil where it has
-// none. Owned resources among args are passed on. The error is a *Trap if the
+// none. Owned resources among args are passed on; where that fails, those that are not
+// Gone are still the caller's. The error is a *Trap if the
 // guest trapped, a *HostError if a host function broke the call off; after
 // either the instance can't be entered again.
 func (f *Func) Call(ctx context.Context, args []Val) (Val, error) {
@@ -76,6 +78,35 @@ func (f *Func) Call(ctx context.Context, args []Val) (Val, error) {
 		return nil, err
 	}
 	return result, nil
+}
+
+// pass is Call for another instance, which gave args away: resources that could not be
+// passed on are dropped.
+func (f *Func) pass(ctx context.Context, args []Val) (Val, error) {
+	result, err := f.Call(ctx, args)
+	if err != nil {
+		var left canon.Table
+		cx := canon.Context{Handles: &left}
+		for _, a := range args {
+			cx.Keep(a)
+		}
+		err = errors.Join(err, dropOwned(ctx, &left))
+	}
+	return result, err
+}
+
+// dropOwned drops the host's resources that a table owns. Those of guests end with their
+// sandbox; destructors of an instance that may have trapped are not run.
+func dropOwned(ctx context.Context, t *canon.Table) (err error) {
+	t.Owned(func(rt *canon.ResourceType, rep canon.Rep) {
+		if rt.Guest || rt.Drop == nil {
+			return
+		}
+		if e := rt.Drop(ctx, rep); err == nil {
+			err = e
+		}
+	})
+	return err
 }
 
 // liftResolved lifts what a task resolved to: ft is the function's type, or
@@ -213,6 +244,7 @@ func (t *task) resolveWith(cx *canon.Context, flat canon.Flat, ft *canon.FuncTyp
 		canon.Raise("borrow handles still remain at the end of the call")
 	}
 	t.resolve(cx, flat, ft, vals)
+	cx.Deliver()
 	t.done = true
 }
 

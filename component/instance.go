@@ -186,13 +186,7 @@ func (i *Instance) Close(ctx context.Context) error {
 		}
 	}
 	for n := range i.comps {
-		i.comps[n].handles.Owned(func(rt *canon.ResourceType, rep canon.Rep) {
-			// Resources of guests end with the sandbox; destructors of an
-			// instance that may have trapped are not run.
-			if !rt.Guest && rt.Drop != nil {
-				keep(rt.Drop(ctx, rep))
-			}
-		})
+		keep(dropOwned(ctx, &i.comps[n].handles))
 	}
 	for n := len(i.core) - 1; n >= 0; n-- {
 		if i.core[n] != nil {

@@ -151,7 +151,7 @@ func (s *Namespace) addExports(i *Instance, exports *instanceDef) error {
 		switch {
 		case it.fn != nil:
 			f := &Func{instance: i, def: it.fn, name: name}
-			o.fn = &hostFunc{typ: i.hostType(it.fn.typ), dynamic: f.Call}
+			o.fn = &hostFunc{typ: i.hostType(it.fn.typ), dynamic: f.pass}
 		case it.instance != nil:
 			sub, err := s.Instance(name)
 			if err != nil {

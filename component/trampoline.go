@@ -167,14 +167,20 @@ func (p *Prepared) lower(t *trampoline) func(i *Instance, stack []uint64) {
 		i.mayLeave(t)
 		s := i.caller(t)
 		cx := &s.context
+		if result := t.flat.SpillResult; result && host.call != nil {
+			// What the host returned would be lost.
+			cx.Pointer(uint32(stack[len(t.flat.Params)-1]), t.typ.Result)
+		}
 		switch {
 		case host.call != nil && !t.opts.async:
 			s.call = abi.NewCall(i.cc, cx)
 			host.call(&s.call, stack)
+			cx.Deliver()
 		case host.call != nil:
 			i.asyncHost(t, host, cx, stack)
 		default:
 			args := cx.LiftParams(t.typ, t.flat, stack)
+			cx.Deliver()
 			result, err := host.dynamic(i.cc, args)
 			if err != nil {
 				panic(err)
@@ -206,6 +212,12 @@ func (i *Instance) caller(t *trampoline) *caller {
 
 // lowerResult lowers a dynamic result of the host.
 func (i *Instance) lowerResult(t *trampoline, cx *canon.Context, stack []uint64, result Val) {
+	lowered := false
+	defer func() {
+		if !lowered {
+			cx.Keep(result)
+		}
+	}()
 	if t.typ.Result != nil {
 		if err := canon.Check(result, t.typ.Result); err != nil {
 			panic(err)
@@ -213,13 +225,16 @@ func (i *Instance) lowerResult(t *trampoline, cx *canon.Context, stack []uint64,
 	}
 	args := append([]uint64(nil), stack...)
 	cx.LowerResult(stack[:0], t.typ, t.flat, args, result)
+	lowered = true
 }
 
 // asyncHost calls a typed host function through an async lower, whose core
 // signature differs from what the function expects.
 func (i *Instance) asyncHost(t *trampoline, host *hostFunc, cx *canon.Context, stack []uint64) {
 	args := cx.LiftParams(t.typ, t.flat, stack)
-	i.lowerResult(t, cx, stack, callTyped(i.cc, host, t.typ, args, i.resources))
+	result := callTyped(i.cc, host, t.typ, args, i.resources, cx.Handles)
+	cx.Deliver()
+	i.lowerResult(t, cx, stack, result)
 }
 
 // copied calls from one component instance into another: arguments are copied
@@ -255,6 +270,7 @@ func (i *Instance) fused(t *trampoline, s *caller, stack []uint64) {
 			vals := caller.LiftParams(t.typ, t.flat, args)
 			i.current = fn.instance
 			cx.LowerParams(out[:0], fn.typ, fn.flat, vals)
+			caller.Deliver()
 		},
 		func(cx *canon.Context, flat canon.Flat, ft *canon.FuncType, vals []uint64) {
 			if result := liftResolved(cx, flat, ft, vals); result != nil {
@@ -269,7 +285,7 @@ func (i *Instance) fused(t *trampoline, s *caller, stack []uint64) {
 func (i *Instance) callImport(fn *funcDef, args []Val) Val {
 	host := i.prepared.funcs[fn.imported]
 	if host.call != nil {
-		return callTyped(i.cc, host, fn.typ, args, i.resources)
+		return callTyped(i.cc, host, fn.typ, args, i.resources, &i.comps[0].handles)
 	}
 	result, err := host.dynamic(i.cc, args)
 	if err != nil {
@@ -296,11 +312,18 @@ func (s *scratch) realloc(old, oldSize, align, size uint32) uint32 {
 }
 
 // callTyped calls a host function that takes core values with dynamic ones, by
-// way of a memory and a handle table of its own.
-func callTyped(ctx context.Context, host *hostFunc, ft *canon.FuncType, args []Val, resources []*canon.ResourceType) Val {
+// way of a memory and a handle table of its own. What that has when the call
+// unwinds goes to home.
+func callTyped(ctx context.Context, host *hostFunc, ft *canon.FuncType, args []Val, resources []*canon.ResourceType, home *canon.Table) Val {
 	mem := &scratch{b: make([]byte, 8)}
 	var scope canon.Scope
 	cx := &canon.Context{Memory: mem, Realloc: mem.realloc, Handles: &canon.Table{}, Resources: resources, Scope: &scope}
+	returned := false
+	defer func() {
+		if !returned {
+			cx.Handles.Owned(home.Hold)
+		}
+	}()
 	flat := ft.FlattenLower(false)
 	var buf [canon.MaxFlatParams + 2]uint64
 	stack := buf[:max(len(flat.Params), len(flat.Results))]
@@ -315,13 +338,16 @@ func callTyped(ctx context.Context, host *hostFunc, ft *canon.FuncType, args []V
 	c := abi.NewCall(ctx, cx)
 	host.call(&c, stack)
 	if ft.Result == nil {
+		returned = true
 		return nil
 	}
 	lift := ft.FlattenLift(false, false)
 	if flat.SpillResult {
 		stack[0] = result
 	}
-	return cx.LiftResult(ft, lift, stack)
+	v := cx.LiftResult(ft, lift, stack)
+	returned = true
+	return v
 }
 
 // hostType is the type of an exported function as another component's linker

@@ -101,8 +101,13 @@ type Call struct {
 // NewCall is for the component runtime.
 func NewCall(ctx context.Context, cx *canon.Context) Call { return Call{cx: cx, ctx: ctx} }
 
-// Context returns the context of the call.
-func (c *Call) Context() context.Context { return c.ctx }
+// Context returns the context of the call. It is asked for when all arguments are
+// lifted and the host's function is called: from then on resources among them are
+// the host's to drop.
+func (c *Call) Context() context.Context {
+	c.cx.Deliver()
+	return c.ctx
+}
 
 // Fail unwinds the guest with an error of the host, which is no result that
 // the guest could see.

@@ -107,7 +107,7 @@ func GuestResource(name string) *Resource { return &Resource{Name: name, Index: 
 // TakeOwn removes an owning handle of a host resource from the guest's table
 // and returns its value.
 func (c *Call) TakeOwn(r *Resource, handle uint32) any {
-	return c.cx.Handles.TakeOwn(handle, r.Type).Host
+	return c.cx.TakeOwn(handle, r.Type).Host
 }
 
 // Lend returns the value behind a handle of a host resource; the guest can't
@@ -119,7 +119,7 @@ func (c *Call) Lend(r *Resource, handle uint32) any {
 // PutOwn gives the guest an owning handle of a host resource. v must not be nil.
 func (c *Call) PutOwn(r *Resource, v any) uint32 {
 	c.wantValue(r, v)
-	return c.cx.Handles.AddOwn(r.Type, canon.Rep{Host: v})
+	return c.cx.GiveOwn(r.Type, canon.Rep{Host: v})
 }
 
 // PutBorrow gives the guest a handle of a host resource that it must drop

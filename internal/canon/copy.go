@@ -277,7 +277,7 @@ func (v *Values) checkChars(b []byte) {
 }
 
 func (v *Values) liftHandle(o *op, i uint32) {
-	rep := v.from.liftRep(i, o.typ)
+	rep := v.from.liftRep(i, o.typ, nil)
 	if v.nreps++; v.nreps == 1 {
 		v.rep = rep
 		return
@@ -292,7 +292,11 @@ func (v *Values) lowerHandle(o *op) uint32 {
 		rep = v.reps[v.passed-1]
 	}
 	v.passed++
-	return v.to.lowerRep(rep, o.typ)
+	i := v.to.lowerRep(rep, o.typ)
+	if o.typ.Kind == KindOwn {
+		v.from.Handles.land(v.from.Resource(o.typ.Resource))
+	}
+	return i
 }
 
 // alloc allocates memory in the other guest.

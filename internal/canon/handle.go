@@ -58,10 +58,61 @@ type Table struct {
 	live    int
 	// Limit bounds the live handles; 0 means MaxTableLength.
 	Limit int
+	// flight has the resources that are on their way from a guest or to one, from
+	// landed on: no table has them, nor does anyone else know of them if the call
+	// ends now.
+	flight []flight
+	landed int
+}
+
+// flight is a resource on its way.
+type flight struct {
+	rt     *ResourceType
+	rep    Rep
+	handle *Handle // that stands for it, or nil
+}
+
+// hold keeps a resource that left the table until what it was taken for is done.
+// Those of guests end with their instance.
+func (t *Table) hold(f flight) {
+	if !f.rt.Guest {
+		t.flight = append(t.flight, f)
+	}
+}
+
+// Hold keeps a resource that no table has until Owned gives it away.
+func (t *Table) Hold(rt *ResourceType, rep Rep) { t.hold(flight{rt: rt, rep: rep}) }
+
+// land lets go of the resource that is held longest: another table has it.
+func (t *Table) land(rt *ResourceType) {
+	if rt.Guest {
+		return
+	}
+	t.flight[t.landed] = flight{}
+	if t.landed++; t.landed == len(t.flight) {
+		t.release()
+	}
+}
+
+// maxSpare is for how many resources on their way memory is kept.
+const maxSpare = 64
+
+// release lets go of all resources that are held.
+func (t *Table) release() {
+	if len(t.flight) == 0 {
+		return
+	}
+	if len(t.flight) > maxSpare {
+		t.flight = nil
+	}
+	clear(t.flight)
+	t.flight, t.landed = t.flight[:0], 0
 }
 
 // Len returns the number of live handles.
 func (t *Table) Len() int { return t.live }
+
+func (t *Table) full() bool { return t.Limit > 0 && t.live >= t.Limit || t.live >= MaxTableLength }
 
 func (t *Table) add(e entry) uint32 {
 	if t.Limit > 0 && t.live >= t.Limit {
@@ -192,14 +243,24 @@ func (t *Table) Remove(i uint32) any {
 	return v
 }
 
-// Owned calls yield for every resource that an owning handle still holds,
-// emptying the table; for the end of an instance.
+// Owned calls yield for every resource that an owning handle still holds, or that
+// was on its way when a call trapped, emptying the table; for the end of an
+// instance.
 func (t *Table) Owned(yield func(rt *ResourceType, rep Rep)) {
-	entries := t.entries
+	entries, flight := t.entries, t.flight[t.landed:]
 	*t = Table{Limit: t.Limit}
 	for i := range entries {
 		if e := &entries[i]; e.kind == entryResource && e.own {
 			yield(e.rt, e.rep)
+		}
+	}
+	for i := range flight {
+		f := &flight[i]
+		if f.handle == nil {
+			yield(f.rt, f.rep)
+		} else if !f.handle.Gone {
+			f.handle.Gone = true
+			yield(f.rt, f.rep)
 		}
 	}
 }

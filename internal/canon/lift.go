@@ -158,23 +158,39 @@ func (cx *Context) caseVal(t *Type, i uint32, payload Val) Val {
 }
 
 func (cx *Context) liftHandle(i uint32, t *Type) Val {
-	rep := cx.liftRep(i, t)
 	cx.Charge(handleBytes)
-	return &Handle{Type: cx.Resource(t.Resource), Rep: rep, Own: t.Kind == KindOwn}
+	h := &Handle{Type: cx.Resource(t.Resource), Own: t.Kind == KindOwn}
+	h.Rep = cx.liftRep(i, t, h)
+	return h
 }
 
 // liftRep takes what a handle of type own or borrow stands for (lift_own,
-// lift_borrow).
-func (cx *Context) liftRep(i uint32, t *Type) Rep {
+// lift_borrow). h, unless it is nil, is what will stand for it.
+func (cx *Context) liftRep(i uint32, t *Type, h *Handle) Rep {
 	switch t.Kind {
 	case KindOwn:
-		return cx.Handles.TakeOwn(i, cx.Resource(t.Resource))
+		return cx.takeOwn(i, cx.Resource(t.Resource), h)
 	case KindBorrow:
 		return cx.Lend(i, cx.Resource(t.Resource))
 	}
 	Raise("lifting values of type %s is not supported", t)
 	return Rep{}
 }
+
+// TakeOwn removes an owning handle from the table. What it owned is the table's
+// until Deliver.
+func (cx *Context) TakeOwn(i uint32, rt *ResourceType) Rep { return cx.takeOwn(i, rt, nil) }
+
+func (cx *Context) takeOwn(i uint32, rt *ResourceType, h *Handle) Rep {
+	rep := cx.Handles.TakeOwn(i, rt)
+	cx.Handles.hold(flight{rt, rep, h})
+	return rep
+}
+
+// Deliver tells that all values of one side of a call were lifted, and that who
+// they are for has them: resources among them are no longer the table's. Until
+// then, if the call traps, [Table.Owned] has them.
+func (cx *Context) Deliver() { cx.Handles.release() }
 
 // Lend lends what a handle stands for until the end of the call.
 func (cx *Context) Lend(i uint32, rt *ResourceType) Rep {

@@ -156,8 +156,52 @@ func (cx *Context) lowerHandle(v Val, t *Type) uint32 {
 	if h.Gone {
 		Raise("resource handle of %s was passed on or dropped before", rt.Name)
 	}
+	i := cx.lowerRep(h.Rep, t)
 	h.Gone = t.Kind == KindOwn
-	return cx.lowerRep(h.Rep, t)
+	return i
+}
+
+// GiveOwn adds an owning handle of a resource that nobody else has: where there is
+// no room for it, [Table.Owned] has it.
+func (cx *Context) GiveOwn(rt *ResourceType, rep Rep) uint32 {
+	if cx.Handles.full() {
+		cx.Handles.Hold(rt, rep)
+	}
+	return cx.Handles.AddOwn(rt, rep)
+}
+
+// Keep has [Table.Owned] of the context's table return the resources among v that
+// were not passed on.
+func (cx *Context) Keep(v Val) {
+	switch v := v.(type) {
+	case *Handle:
+		if v.Own && !v.Gone {
+			cx.Handles.hold(flight{v.Type, v.Rep, v})
+		}
+	case ListVal:
+		for _, e := range v {
+			cx.Keep(e)
+		}
+	case TupleVal:
+		for _, e := range v {
+			cx.Keep(e)
+		}
+	case RecordVal:
+		for _, f := range v {
+			cx.Keep(f.Value)
+		}
+	case MapVal:
+		for _, e := range v {
+			cx.Keep(e.Key)
+			cx.Keep(e.Value)
+		}
+	case OptionVal:
+		cx.Keep(v.Some)
+	case ResultVal:
+		cx.Keep(v.Payload)
+	case VariantVal:
+		cx.Keep(v.Payload)
+	}
 }
 
 // lowerRep adds a handle of type own or borrow (lower_own, lower_borrow).
