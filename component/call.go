@@ -90,7 +90,9 @@ func (f *Func) pass(ctx context.Context, args []Val) (Val, error) {
 		for _, a := range args {
 			cx.Keep(a)
 		}
-		err = errors.Join(err, dropOwned(ctx, &left))
+		if e := dropOwned(ctx, &left); e != nil {
+			err = errors.Join(err, e)
+		}
 	}
 	return result, err
 }
