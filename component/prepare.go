@@ -3,6 +3,7 @@ package component
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/ashlar-wasm/ashlar/internal/binary"
 	"github.com/ashlar-wasm/ashlar/internal/canon"
@@ -174,5 +175,15 @@ func (p *Prepared) mismatch(want, got *canon.FuncType) string {
 	if equalFunc(want, got, func(w, g *canon.Resource) bool { return p.resources[w.Index] == g.Type }) {
 		return ""
 	}
-	return fmt.Sprintf("type mismatch: the component imports %s, the host offers %s", want, got)
+	return fmt.Sprintf("type mismatch: the component imports %s, the host offers %s", brief(want), brief(got))
+}
+
+// brief is the text of a type for a message, of which there may be many.
+func brief(ft *canon.FuncType) string {
+	const most = 2 << 10
+	s := ft.String()
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "..."
 }

@@ -3,6 +3,7 @@ package component_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/ashlar-wasm/ashlar/component"
@@ -54,5 +55,33 @@ func TestParametersLargerThanMemory(t *testing.T) {
 		if !errors.As(err, &trap) || trap.Kind != component.TrapCanonicalABI {
 			t.Errorf("%d lists of %d bytes: %v", c.n, c.size, err)
 		}
+	}
+}
+
+// What is wrong with an import is told briefly, however long the text of its type is.
+func TestMismatchOfLargeTypes(t *testing.T) {
+	large := abi.Enum(strings.Repeat("a", 30_000))
+	for range 14 {
+		large = abi.Tuple(large, large)
+	}
+	g := guests.Guest{Imports: []abi.Interface{{Name: "a:b/c", Funcs: []abi.Func{{Name: "f", Type: abi.Function(nil, large)}}}}}
+	e := component.NewEngine(component.Options{})
+	defer e.Close(t.Context())
+	c, err := e.Compile(t.Context(), g.Component())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := e.NewLinker()
+	in, err := l.Instance("a:b/c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := in.Func("f", abi.Function(nil, nil), nil); err != nil {
+		t.Fatal(err)
+	}
+	_, err = l.Prepare(t.Context(), c)
+	var missing *component.LinkError
+	if !errors.As(err, &missing) || len(err.Error()) > 5<<10 {
+		t.Errorf("%.1000v", err)
 	}
 }

@@ -174,7 +174,7 @@ func List(elem *Type) *Type {
 // FixedList returns the type of lists of exactly n elements, n > 0.
 func FixedList(elem *Type, n uint32) *Type {
 	t := &Type{Kind: KindList, Elem: elem, Fixed: true, Len: n, Size: size(uint64(n) * uint64(elem.Size)), Align: elem.Align}
-	for i := uint32(0); i < n && len(t.Flat) <= MaxFlatParams; i++ {
+	for i := uint32(0); i < n && len(elem.Flat) > 0 && len(t.Flat) <= MaxFlatParams; i++ {
 		t.Flat = append(t.Flat, elem.Flat...)
 	}
 	t.Flat = cut(t.Flat)
@@ -393,8 +393,13 @@ func (ft *FuncType) FlattenLower(async bool) Flat {
 	return f
 }
 
+// maxText is about how long the text of a type may be: a type may name another one any
+// number of times, and that a third.
+const maxText = 64 << 10
+
 // String returns the type in the notation of WIT. Records, variants, enums and
 // flags, which have no anonymous form there, are written as in the text format.
+// A text of more than 64 KiB is cut off.
 func (t *Type) String() string {
 	var b strings.Builder
 	t.write(&b)
@@ -402,10 +407,18 @@ func (t *Type) String() string {
 }
 
 func (t *Type) write(b *strings.Builder) {
+	if b.Len() > maxText {
+		b.WriteString("...")
+		return
+	}
 	list := func(n int, item func(i int)) {
 		for i := range n {
 			if i > 0 {
 				b.WriteString(", ")
+			}
+			if b.Len() > maxText {
+				b.WriteString("...")
+				return
 			}
 			item(i)
 		}
@@ -438,7 +451,9 @@ func (t *Type) write(b *strings.Builder) {
 		})
 		b.WriteByte('}')
 	case KindFlags:
-		b.WriteString("flags{" + strings.Join(t.Labels, ", ") + "}")
+		b.WriteString("flags{")
+		list(len(t.Labels), func(i int) { b.WriteString(t.Labels[i]) })
+		b.WriteByte('}')
 	case KindList:
 		b.WriteString("list<")
 		t.Elem.write(b)
@@ -495,6 +510,10 @@ func (ft *FuncType) String() string {
 	for i, p := range ft.Params {
 		if i > 0 {
 			b.WriteString(", ")
+		}
+		if b.Len() > maxText {
+			b.WriteString("...")
+			break
 		}
 		b.WriteString(p.Name + ": ")
 		p.Type.write(&b)

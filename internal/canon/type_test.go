@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -130,6 +131,40 @@ func TestTypeString(t *testing.T) {
 	} {
 		if c.t.String() != c.want {
 			t.Errorf("got %s, want %s", c.t, c.want)
+		}
+	}
+}
+
+// A type that names others many times has no text without end.
+func TestLongText(t *testing.T) {
+	name := strings.Repeat("a", 1000)
+	deep := map[string]*Type{"tuple": Enum(name), "record": U8, "result": Enum(name), "variant": U8, "flags": Flags(slices.Repeat([]string{name}, 32)...)}
+	for kind, d := range deep {
+		for range 60 {
+			switch kind {
+			case "record":
+				d = Record(f(name, d), f(name, d))
+			case "result":
+				d = Result(d, d)
+			case "variant":
+				d = Variant(Case{name, d}, Case{name, d})
+			default:
+				d = Tuple(d, d)
+			}
+		}
+		for _, text := range []string{d.String(), Func(false, []Field{f(name, d), f(name, d)}, d).String()} {
+			if len(text) < maxText || len(text) > maxText+4096 || !strings.Contains(text, "...") {
+				t.Errorf("%s: %d bytes", kind, len(text))
+			}
+		}
+	}
+	many := make([]Field, 10_000)
+	for i := range many {
+		many[i] = f(name, U8)
+	}
+	for _, text := range []string{Enum(slices.Repeat([]string{name}, 10_000)...).String(), Func(false, many, nil).String()} {
+		if len(text) < maxText || len(text) > maxText+4096 {
+			t.Errorf("%d bytes", len(text))
 		}
 	}
 }
