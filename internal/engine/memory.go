@@ -14,7 +14,7 @@ type Memories struct {
 	used     uint64
 	exceeded uint64
 	heap     bool
-	mapped   [][]byte
+	mapped   []*linearMemory
 }
 
 // NewMemories returns an allocator that grants limit bytes in all. A guest
@@ -36,8 +36,8 @@ func (m *Memories) Exceeded() *limit.Error {
 
 // Release gives all memories back. No instance may use them any more.
 func (m *Memories) Release() {
-	for _, b := range m.mapped {
-		unmap(b)
+	for _, l := range m.mapped {
+		unmap(l.reserved, len(l.buffer))
 	}
 	m.mapped, m.used = nil, 0
 }
@@ -56,7 +56,7 @@ func (m *Memories) Allocate(initial, maximum uint64) experimental.LinearMemory {
 		// neither copies nor moves; pages cost nothing before they are touched.
 		if b, err := reserve(min(maximum, initial+(m.limit-m.used))); err == nil {
 			l.reserved = b
-			m.mapped = append(m.mapped, b)
+			m.mapped = append(m.mapped, l)
 		}
 	}
 	return l

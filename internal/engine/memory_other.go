@@ -8,4 +8,4 @@ import "errors"
 // memory to it: memories then live on the Go heap and growth copies.
 func reserve(uint64) ([]byte, error) { return nil, errors.ErrUnsupported }
 
-func unmap([]byte) {}
+func unmap([]byte, int) {}

@@ -13,4 +13,15 @@ func reserve(n uint64) ([]byte, error) {
 		unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
 }
 
-func unmap(b []byte) { _ = unix.Munmap(b) }
+// unmapPiece takes the system a fraction of a millisecond.
+const unmapPiece = 4 << 20
+
+// unmap gives back what reserve returned, of which the first used bytes may have been
+// touched. Those are given back in pieces: until it has freed a range the system lets
+// nobody else map memory.
+func unmap(b []byte, used int) {
+	for at := 0; at+unmapPiece < used; at += unmapPiece {
+		_ = unix.Madvise(b[at:at+unmapPiece], unix.MADV_DONTNEED)
+	}
+	_ = unix.Munmap(b)
+}
