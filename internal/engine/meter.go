@@ -31,7 +31,7 @@ const (
 	breath = 500 * time.Microsecond
 	// patience is how long a call may be busy before it has to take turns with
 	// others like it, and turn how long it keeps its turn then.
-	patience = 10 * time.Millisecond
+	patience = time.Millisecond
 	turn     = 5 * time.Millisecond
 	// paidPause is what a unit done inside a call of the host counts, where no
 	// clock runs.

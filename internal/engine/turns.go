@@ -39,7 +39,7 @@ func (t *turns) acquire(ctx context.Context, m *Meter, due <-chan time.Time) boo
 		return true
 	default:
 	}
-	lent := time.NewTicker(lendTime)
+	lent := time.NewTicker(turn)
 	defer lent.Stop()
 	for {
 		select {
