@@ -121,7 +121,6 @@ type meterFunc struct {
 	loops  []meterLoop
 	calls  []uint32 // functions it calls directly, as indices in funcs
 	labels int      // the deepest nesting of blocks
-	lead   bool     // nothing but cheap straight code stands before the first loop
 	cyclic bool     // may call itself by direct calls
 	taken  bool     // may be called by others than functions of the module by name
 	frame  int      // what its stack frame costs, in units
