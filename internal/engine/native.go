@@ -86,9 +86,14 @@ func (s store) Delete(key [sha256.Size]byte) error {
 	return nil
 }
 
+// wazero notes its version in a variable, without a lock, when a runtime is made.
+var makeRuntime sync.Mutex
+
 // newRuntime returns a runtime, with what keeps its code if there is a cache that
 // it can use.
 func newRuntime(rc wazero.RuntimeConfig, c Config) (wazero.Runtime, *nativeCode) {
+	makeRuntime.Lock()
+	defer makeRuntime.Unlock()
 	// The background context is never consulted: a runtime without
 	// WithCloseOnContextDone keeps no context.
 	ctx := context.Background()

@@ -296,7 +296,7 @@ func TestRequestsAreCounted(t *testing.T) {
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab")
 		io.Copy(io.Discard, c)
 	})
-	send := func(target string) bind.FutureIncomingResponse {
+	send := func(target string) bind.FutureIncomingResponse { // to one that does not finish
 		f, err := c.Handle(g.ctx, g.request("GET", target), nil)
 		g.must(err)
 		if _, err := c.Handle(g.ctx, g.request("GET", target), nil); err != (bind.HTTPErrorCodeConnectionLimitReached{}) {
@@ -338,7 +338,9 @@ func TestRequestsAreCounted(t *testing.T) {
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	g.must(err)
 	closed.Close()
-	if _, code := g.wait(send("http://" + closed.Addr().String())); code == nil {
+	f, err := c.Handle(g.ctx, g.request("GET", "http://"+closed.Addr().String()), nil)
+	g.must(err)
+	if _, code := g.wait(f); code == nil {
 		t.Error("nobody answered")
 	}
 	free("a failed request")
