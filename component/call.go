@@ -136,7 +136,7 @@ func (i *Instance) run(ctx context.Context, call func()) error {
 		return context.Cause(ctx)
 	}
 	i.current, i.depth = 0, 0
-	err := i.metered(ctx, func() error { call(); return nil })
+	err := i.metered(ctx, false, func() error { call(); return nil })
 	if err != nil {
 		err = i.callError(err)
 		i.poisoned = err

@@ -113,7 +113,7 @@ func (p *Prepared) Instantiate(ctx context.Context) (*Instance, error) {
 		}
 		i.resources[n] = i.guestResource(def)
 	}
-	err := i.metered(ctx, func() error {
+	err := i.metered(ctx, true, func() error {
 		for n := range c.plan.steps {
 			if err := i.step(n); err != nil {
 				return err

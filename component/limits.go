@@ -146,8 +146,8 @@ func (p *Prepared) Usage() Usage {
 }
 
 // metered runs f, a call into the instance, within the limits of a call, and
-// accounts for it. f finds the call in i.cc.
-func (i *Instance) metered(ctx context.Context, f func() error) error {
+// accounts for it. f finds the call in i.cc. For aside see engine.Meter.
+func (i *Instance) metered(ctx context.Context, aside bool, f func() error) error {
 	p := i.prepared
 	bounds := p.limits.bounds()
 	ctx, cancel := bounds.WithTime(ctx)
@@ -155,6 +155,9 @@ func (i *Instance) metered(ctx context.Context, f func() error) error {
 	i.cc = &callContext{Context: ctx, instance: i}
 	refused := i.mems.Exceeded() != nil
 	i.meter.Reset(p.component.engine.core, bounds)
+	if aside {
+		i.meter.Aside()
+	}
 	err := i.started(ctx, f)
 	i.fuel = i.meter.Fuel()
 	if p.limits.Fuel > 0 {

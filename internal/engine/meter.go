@@ -83,6 +83,8 @@ type Meter struct {
 	breathed time.Duration // busy when others ran last
 	fuel     uint64        // handed out
 	budget   int64
+	aside    bool          // see Aside
+	long     bool          // it had a turn
 	holds    bool          // a turn, unless it was reclaimed while it was lent
 	lent     atomic.Int64  // since when the host runs with the turn, or 0
 	turned   time.Duration // busy when it got the turn
@@ -102,6 +104,11 @@ func (e *Engine) NewMeter(b Bounds) *Meter {
 func (m *Meter) Reset(e *Engine, b Bounds) {
 	*m = Meter{bounds: b, turns: &e.turns, epoch: time.Now(), since: -1, deadline: math.MaxInt64, budget: maxBudget / 4}
 }
+
+// Aside tells that what is metered is not a call for its own sake, such as making an
+// instance for one. That it is short does not tell that short calls are being made,
+// for which a processor is kept free of long ones.
+func (m *Meter) Aside() { m.aside = true }
 
 type meterKey struct{}
 
@@ -142,6 +149,9 @@ func (m *Meter) Stop() {
 	m.stop()
 	if m.holds {
 		m.release()
+	}
+	if !m.long && !m.aside {
+		m.turns.noteShort()
 	}
 	m.active, m.below = nil, 0
 }
@@ -350,7 +360,7 @@ func (m *Meter) acquire(ctx context.Context) error {
 		}
 		return m.check(ctx, max(m.now(), m.deadline))
 	}
-	m.holds, m.turned = true, m.busy()
+	m.holds, m.long, m.turned = true, true, m.busy()
 	return nil
 }
 

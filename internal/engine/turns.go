@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -12,10 +13,19 @@ import (
 // wait.
 const lendTime = time.Millisecond
 
+// calm is how long no short call must have been made for all processors to be given
+// to long ones.
+const calm = time.Second
+
 // turns are given to guests that compute for long, or have the host do so: no more of
-// them run at a time than there are turns.
+// them run at a time than there are turns. While short calls are made too, one
+// processor is kept free for them: the Go runtime looks at the network only where a
+// processor has nothing to do.
 type turns struct {
-	most int
+	most int // beside short calls
+	all  int // otherwise
+
+	short atomic.Int64 // when a short call ended last, in Unix nanoseconds
 
 	mu      sync.Mutex
 	holders []*Meter
@@ -58,9 +68,25 @@ func (t *turns) acquire(ctx context.Context, m *Meter, due <-chan time.Time) boo
 	}
 }
 
+// noteShort notes that a short call ended.
+func (t *turns) noteShort() {
+	now := time.Now().UnixNano()
+	if last := t.short.Load(); now-last > int64(calm/8) { // not to contend for it
+		t.short.Store(now)
+	}
+}
+
+// room returns how many may have a turn now.
+func (t *turns) room() int {
+	if time.Now().UnixNano()-t.short.Load() > int64(calm) {
+		return max(t.most, t.all)
+	}
+	return t.most
+}
+
 // serve gives turns to those who wait, as far as there are any. t.mu is held.
 func (t *turns) serve() {
-	for len(t.queue) > 0 && (len(t.holders) < t.most || t.reclaim()) {
+	for room := t.room(); len(t.queue) > 0 && (len(t.holders) < room || t.reclaim()); {
 		w := t.queue[0]
 		t.queue = slices.Delete(t.queue, 0, 1)
 		t.holders = append(t.holders, w.meter)

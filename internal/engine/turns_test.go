@@ -62,3 +62,38 @@ func TestTurnIsLent(t *testing.T) {
 		}
 	})
 }
+
+// All processors are for long calls while no short ones are made.
+func TestRoomForShortCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &Engine{turns: turns{most: 1, all: 2}}
+		short := func() {
+			m := e.NewMeter(Bounds{})
+			if err := m.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			m.Stop()
+		}
+		for _, c := range []struct {
+			do   func()
+			want int
+		}{
+			{func() {}, 2},
+			{short, 1},
+			{func() { time.Sleep(calm / 2); short(); time.Sleep(calm * 3 / 4) }, 1},
+			{func() { time.Sleep(calm) }, 2},
+			{func() { m := e.NewMeter(Bounds{}); m.Aside(); m.Stop() }, 2},
+			{func() {
+				m := e.NewMeter(Bounds{})
+				if err := m.acquire(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				m.Stop()
+			}, 2},
+		} {
+			if c.do(); e.turns.room() != c.want {
+				t.Errorf("room for %d, want %d", e.turns.room(), c.want)
+			}
+		}
+	})
+}
