@@ -148,7 +148,10 @@ func (l *limits) result(ctx context.Context, s *streams, err, exceeded error) er
 	case l.timeout > 0 && (errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)):
 		return l.timeoutError()
 	case errors.As(err, &trap):
-		if exceeded != nil {
+		switch {
+		case errors.As(err, &limit):
+			err = fmt.Errorf("%w: %w", err, limit)
+		case exceeded != nil: // that is why, most likely
 			return withCode(exitMemory, l.memoryError(exceeded))
 		}
 		return withCode(exitTrap, fmt.Errorf("%w\n%s", err, strings.TrimRight(trap.Backtrace(), "\n")))
