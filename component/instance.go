@@ -8,6 +8,7 @@ import (
 
 	"github.com/ashlar-wasm/ashlar/internal/canon"
 	"github.com/ashlar-wasm/ashlar/internal/engine"
+	"github.com/ashlar-wasm/ashlar/internal/limit"
 )
 
 // Instance is an instantiated component: a sandbox with memories and handle
@@ -281,7 +282,7 @@ const maxDepth = 500
 // callFunc calls a core function, and panics to unwind where that fails.
 func (i *Instance) callFunc(fn int, stack []uint64) {
 	if i.depth++; i.depth > maxDepth {
-		panic(&engine.Trap{Message: "call stack exhausted"})
+		panic(engine.Exhausted(&limit.Error{Resource: limit.Depth, Limit: maxDepth, Requested: uint64(i.depth)}))
 	}
 	if err := i.fn(fn).Call(i.cc, stack); err != nil {
 		panic(err)

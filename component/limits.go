@@ -102,6 +102,7 @@ const (
 	LimitedHandles   = limit.Handles   // of a component instance
 	LimitedInstances = limit.Instances // core instances
 	LimitedStack     = limit.Stack     // in bytes
+	LimitedDepth     = limit.Depth     // calls that leave guests and enter them again: 500 at most
 	LimitedHost      = limit.Host      // in bytes
 	LimitedPassed    = limit.Passed    // in bytes: those copied between components in a call, 1 GiB at most
 	LimitedCPU       = limit.CPU       // in nanoseconds

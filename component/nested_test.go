@@ -165,6 +165,7 @@ func TestDestructorsNest(t *testing.T) {
 			if trap := wantTrap(t, err, "call stack exhausted"); trap.Kind != component.TrapStackExhausted {
 				t.Errorf("kind %q", trap.Kind)
 			}
+			wantLimit(t, err, component.LimitedDepth)
 		})
 	}
 }

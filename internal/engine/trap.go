@@ -36,6 +36,11 @@ func (t *Trap) Error() string { return "wasm trap: " + t.Message }
 // Unwrap returns the engine's own error.
 func (t *Trap) Unwrap() error { return t.cause }
 
+// Exhausted returns the trap of a guest that called too deep.
+func Exhausted(over *limit.Error) *Trap {
+	return &Trap{Message: "call stack exhausted", cause: over}
+}
+
 // HostError is an error with which a host function unwound the guest, and the
 // guest functions that were active then.
 type HostError struct {

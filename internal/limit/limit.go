@@ -18,6 +18,7 @@ const (
 	Handles   Resource = "handles"                // of one component instance
 	Instances Resource = "instances"              // core instances of a component
 	Stack     Resource = "call stack"             // of guest functions, in bytes
+	Depth     Resource = "nested calls"           // that leave guests and enter them again
 	Host      Resource = "host memory for values" // in bytes
 	Passed    Resource = "bytes passed"           // between components in a call
 	CPU       Resource = "CPU time"               // in nanoseconds
