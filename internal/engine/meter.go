@@ -173,12 +173,22 @@ func (m *Meter) pause() {
 }
 
 func (m *Meter) stop() {
-	now := m.now()
-	if m.since >= 0 {
-		m.used += now - m.since
-	}
+	now := m.tick()
 	m.since, m.paused = -1, now
 }
+
+// tick counts what the guest ran until now, which it returns.
+func (m *Meter) tick() time.Duration {
+	now := m.now()
+	if m.runs() {
+		m.used += now - m.since
+		m.since = now
+	}
+	return now
+}
+
+// runs reports that the clock runs: the guest does, and not the host for it.
+func (m *Meter) runs() bool { return m.since >= 0 }
 
 // lend lets others have the turn while the host runs, if it does for long.
 func (m *Meter) lend() {
@@ -200,9 +210,7 @@ func (m *Meter) busy() time.Duration { return m.used + m.hosted }
 // resume goes on after pause.
 func (m *Meter) resume(ctx context.Context) error {
 	now := m.now()
-	if m.since >= 0 { // the host called the guest meanwhile
-		m.used += now - m.since
-	} else if d := now - m.paused; d < lendTime {
+	if d := now - m.paused; d < lendTime {
 		m.hosted += d
 	}
 	m.since = now
@@ -211,19 +219,14 @@ func (m *Meter) resume(ctx context.Context) error {
 		return err
 	}
 	if m.busy()-m.breathed > breath {
-		return m.breathe(ctx, true)
+		return m.breathe(ctx)
 	}
 	return nil
 }
 
 // Check reports that the call must end, to what works for long on behalf of a guest.
 func (m *Meter) Check(ctx context.Context) error {
-	now := m.now()
-	if m.since >= 0 {
-		m.used += now - m.since
-		m.since = now
-	}
-	return m.check(ctx, now)
+	return m.check(ctx, m.tick())
 }
 
 // check reports that the call must end.
@@ -252,17 +255,11 @@ func (m *Meter) check(ctx context.Context, now time.Duration) error {
 // below zero; the result is the next budget. It panics with an error to end the
 // guest.
 func (m *Meter) yield(ctx context.Context, left int32) int32 {
-	now := m.now()
-	if m.since >= 0 {
-		m.used += now - m.since
-	} else {
+	now := m.tick()
+	if !m.runs() {
 		// Inside a call of the host, as its realloc for instance.
 		m.used += min(now-m.paused, time.Duration(m.budget-int64(left))*paidPause)
 		m.paused = now
-	}
-	running := m.since >= 0
-	if running {
-		m.since = now
 	}
 	if err := m.check(ctx, now); err != nil {
 		panic(err)
@@ -285,7 +282,7 @@ func (m *Meter) yield(ctx context.Context, left int32) int32 {
 		m.adapt(took)
 	}
 	if m.busy()-m.breathed > breath {
-		if err := m.breathe(ctx, running); err != nil {
+		if err := m.breathe(ctx); err != nil {
 			panic(err)
 		}
 	}
@@ -312,11 +309,10 @@ func (m *Meter) adapt(took time.Duration) {
 }
 
 // breathe lets other goroutines run. A guest that computes for long, or has the host
-// do so, takes turns with others like it, such that one processor is always free of
-// them.
-func (m *Meter) breathe(ctx context.Context, running bool) error {
+// do so, takes turns with others like it.
+func (m *Meter) breathe(ctx context.Context) error {
 	m.breathed = m.busy()
-	if !running {
+	if !m.runs() {
 		m.unlend()
 	}
 	if m.breathed > patience {
@@ -330,13 +326,12 @@ func (m *Meter) breathe(ctx context.Context, running bool) error {
 		}
 	}
 	runtime.Gosched()
-	if !running {
-		m.lend()
-	}
-	if now := m.now(); running {
-		m.since = now // waiting is not computing
+	// Waiting is not computing.
+	if m.runs() {
+		m.since = m.now()
 	} else {
-		m.paused = now
+		m.lend()
+		m.paused = m.now()
 	}
 	return nil
 }
@@ -386,14 +381,22 @@ func (e *Engine) instantiateMeter() (*Instance, error) {
 func paused(call func(ctx context.Context, mem Memory, stack []uint64)) func(ctx context.Context, mem Memory, stack []uint64) {
 	return func(ctx context.Context, mem Memory, stack []uint64) {
 		m := meterOf(ctx)
-		if m == nil {
+		switch {
+		case m == nil:
 			call(ctx, mem, stack)
-			return
-		}
-		m.pause()
-		call(ctx, mem, stack)
-		if err := m.resume(ctx); err != nil {
-			panic(err)
+		case !m.runs():
+			// A function of the host called a guest, as a destructor, which calls
+			// the host again.
+			call(ctx, mem, stack)
+			if err := m.Check(ctx); err != nil {
+				panic(err)
+			}
+		default:
+			m.pause()
+			call(ctx, mem, stack)
+			if err := m.resume(ctx); err != nil {
+				panic(err)
+			}
 		}
 	}
 }

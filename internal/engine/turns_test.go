@@ -97,3 +97,34 @@ func TestRoomForShortCalls(t *testing.T) {
 		}
 	})
 }
+
+// The host calls a guest that calls the host, as a destructor may.
+func TestTurnInNestedCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &Engine{turns: turns{most: 1}}
+		m := e.NewMeter(Bounds{})
+		ctx := WithMeter(t.Context(), m)
+		if err := m.Start(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.acquire(ctx); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		paused(func(ctx context.Context, mem Memory, stack []uint64) {
+			time.Sleep(time.Minute)
+			paused(func(context.Context, Memory, []uint64) { time.Sleep(time.Minute) })(ctx, mem, stack)
+			time.Sleep(time.Minute)
+		})(ctx, Memory{}, nil)
+		if !m.holds {
+			t.Error("a turn that nobody wanted is lost")
+		}
+		m.Stop()
+		if m.CPU() != time.Second {
+			t.Errorf("CPU time %v", m.CPU())
+		}
+		if n := len(e.turns.holders); n > 0 {
+			t.Errorf("%d turns are held for ever", n)
+		}
+	})
+}
