@@ -98,7 +98,7 @@ type Limited = limit.Resource
 const (
 	LimitedSize      = limit.Size      // of what is compiled, in bytes: see Options
 	LimitedMemory    = limit.Memory    // in bytes
-	LimitedTables    = limit.Tables    // elements of a table
+	LimitedTables    = limit.Tables    // elements of all tables of an instance
 	LimitedHandles   = limit.Handles   // of a component instance
 	LimitedInstances = limit.Instances // core instances
 	LimitedStack     = limit.Stack     // in bytes
@@ -160,7 +160,6 @@ func (i *Instance) metered(ctx context.Context, aside bool, f func() error) erro
 		i.meter.Aside()
 	}
 	err := i.started(ctx, f)
-	i.fuel = i.meter.Fuel()
 	if p.limits.Fuel > 0 {
 		for _, c := range i.core {
 			if c == nil {

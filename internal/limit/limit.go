@@ -14,7 +14,7 @@ type Resource string
 const (
 	Size      Resource = "size"                   // of a component or module, in bytes
 	Memory    Resource = "memory"                 // linear memory, in bytes
-	Tables    Resource = "table elements"         // of one table
+	Tables    Resource = "table elements"         // of all tables of an instance
 	Handles   Resource = "handles"                // of one component instance
 	Instances Resource = "instances"              // core instances of a component
 	Stack     Resource = "call stack"             // of guest functions, in bytes

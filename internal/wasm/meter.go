@@ -120,7 +120,6 @@ type meterFunc struct {
 	locals uint32
 	loops  []meterLoop
 	calls  []uint32 // functions it calls directly, as indices in funcs
-	labels int      // the deepest nesting of blocks
 	cyclic bool     // may call itself by direct calls
 	taken  bool     // may be called by others than functions of the module by name
 	frame  int      // what its stack frame costs, in units

@@ -64,15 +64,21 @@ func (w *meter) scanFunc(f *meterFunc) {
 	}
 	f.start = r.pos
 	in := &w.in
-	labels := 0    // open blocks
 	values := 0    // made by instructions, each of which may need a place on the stack
 	arguments := 0 // most that are passed on the stack
 	w.flows = w.flows[:0]
-	odd := func(depth uint32) {
+	// target returns the loop that a branch goes back to, or nil.
+	target := func(depth uint32) *meterLoop {
 		if n := len(w.flows); int(depth) < n {
 			if l := w.flows[n-1-int(depth)].loop; l >= 0 {
-				f.loops[l].odd = true
+				return &f.loops[l]
 			}
+		}
+		return nil
+	}
+	odd := func(depth uint32) {
+		if l := target(depth); l != nil {
+			l.odd = true
 		}
 	}
 	for r.more() {
@@ -118,11 +124,9 @@ func (w *meter) scanFunc(f *meterFunc) {
 		case opBrOnNull, opBrOnNonNull:
 			odd(in.x)
 		case opBr, opBrIf:
-			if n := len(w.flows); int(in.x) < n {
-				if l := w.flows[n-1-int(in.x)].loop; l >= 0 {
-					if f.loops[l].ways++; f.loops[l].ways > maxWays {
-						f.loops[l].odd = true
-					}
+			if l := target(in.x); l != nil {
+				if l.ways++; l.ways > maxWays {
+					l.odd = true
 				}
 			}
 		case opReturn, opUnreachable, opThrow, opThrowRef:
@@ -133,9 +137,7 @@ func (w *meter) scanFunc(f *meterFunc) {
 				slot = 16
 			}
 		}
-		labels = max(labels, len(w.flows))
 	}
-	f.labels = labels
 	f.frame = frameCharge((values+arguments+int(f.locals)+16)*slot) + int(f.locals)/4
 }
 
