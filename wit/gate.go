@@ -13,6 +13,9 @@ func (p *packageResolver) include(s Stability, at span) (bool, error) {
 			return false, at.errorf("package `%s` contains a feature gate with a version, so it must have a version", p.pkg.Name)
 		}
 		if CompareVersions(s.Since, p.pkg.Name.Version) > 0 {
+			if p.earlier {
+				return false, nil
+			}
 			return false, at.errorf("feature gate can't name the unreleased version %s of package `%s`", s.Since, p.pkg.Name)
 		}
 	case s.Unstable != "":

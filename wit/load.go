@@ -50,7 +50,7 @@ func ParseText(name, text string, opts Options) (*Resolve, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newResolver(opts).resolve([]*group{g})
+	return (&loader{opts: opts}).resolve([]*group{g})
 }
 
 // maxFiles bounds the number of files of a package and its dependencies.
@@ -103,6 +103,15 @@ func (l *loader) load(name string) (*Resolve, error) {
 			return nil, err
 		}
 		groups = append(groups, g)
+	}
+	return l.resolve(groups)
+}
+
+// resolve resolves the packages of all groups, with those that are looked up.
+func (l *loader) resolve(groups []*group) (*Resolve, error) {
+	groups, err := l.lookUp(groups)
+	if err != nil {
+		return nil, err
 	}
 	return newResolver(l.opts).resolve(groups)
 }

@@ -15,6 +15,8 @@ type Options struct {
 	// Deps are further folders and files with packages that may be needed,
 	// beside those in the deps folder.
 	Deps []string
+	// Lookup finds packages that are needed and in none of those places.
+	Lookup Lookup
 }
 
 // maxItems bounds the number of imports and exports of all worlds together,
@@ -91,6 +93,9 @@ type unit struct {
 	// partial says that the package came with another one in binary form,
 	// which has only what it needs of it.
 	partial bool
+	// earlier says that the text is that of a later version, of which what came
+	// after the version of name is left out.
+	earlier bool
 }
 
 // newGroup sorts the files into packages.
@@ -210,11 +215,13 @@ func comparePackageNames(a, b PackageName) int {
 // packageResolver resolves one package.
 type packageResolver struct {
 	*resolver
-	pkg    *Package
-	owners map[string]Owner    // interfaces and worlds of the package
-	names  []string            // the keys of owners, in order of definition
-	ns     []map[string]target // for each file, its top-level names
-	cur    int                 // the file whose names are in scope
+	pkg *Package
+	// earlier is that of its unit.
+	earlier bool
+	owners  map[string]Owner    // interfaces and worlds of the package
+	names   []string            // the keys of owners, in order of definition
+	ns      []map[string]target // for each file, its top-level names
+	cur     int                 // the file whose names are in scope
 }
 
 // target is what a top-level name of a file stands for.
@@ -227,6 +234,7 @@ func (r *resolver) resolvePackage(u *unit) error {
 	p := &packageResolver{
 		resolver: r,
 		pkg:      &Package{Name: u.name, Docs: docText(u.docs)},
+		earlier:  u.earlier,
 		owners:   map[string]Owner{},
 	}
 	type located struct {

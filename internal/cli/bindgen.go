@@ -31,7 +31,7 @@ interface for each interface that components import, which the program
 implements, and callers for what they export.
 
 WIT is a .wit file, a folder of them with their dependencies in deps/, or a
-component.`,
+component. Packages of WASI 0.2 come with ashlar and need not be in deps/.`,
 		Example: "  ashlar bindgen host --world plugin --out internal/plugin ./wit",
 		Args:    exactArgs("WIT"),
 		RunE: func(c *cobra.Command, args []string) error {

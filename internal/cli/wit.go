@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ashlar-wasm/ashlar/internal/binary"
+	wasiwit "github.com/ashlar-wasm/ashlar/wasi/wit"
 	"github.com/ashlar-wasm/ashlar/wit"
 )
 
@@ -18,7 +19,8 @@ func newWit(s *streams) *cobra.Command {
 		Short: "Print the WIT of a component or a package",
 		Long: `Print the WIT of a component, of a package in binary form, or of a package as
 text: a .wit file, or a folder of them with dependencies in deps/. Text is
-checked, resolved and printed in its canonical layout.`,
+checked, resolved and printed in its canonical layout. Packages of WASI 0.2 come
+with ashlar, in every version; they need not be in deps/.`,
 		Example: `  ashlar wit hello.wasm
   ashlar wit ./wit
   ashlar wit --wasm package.wasm ./wit`,
@@ -79,7 +81,7 @@ func loadWIT(path string, features []string) (r *wit.Resolve, world *wit.World, 
 			return nil, nil, withCode(exitInvalid, fmt.Errorf("%s: is a core module, which has no WIT", path))
 		}
 	}
-	r, err = wit.ParsePath(path, wit.Options{Features: features})
+	r, err = wit.ParsePath(path, wit.Options{Features: features, Lookup: wasiwit.Lookup})
 	if err != nil {
 		return nil, nil, withCode(exitInvalid, err)
 	}

@@ -490,6 +490,9 @@ func (HeaderErrorImmutable) Error() string { return "immutable" }
 type FieldKey = string
 
 // FieldName is the type `field-name` of wasi:http/types@0.2.12.
+//
+// Since 0.2.1 in the standard, whose functions had a field-key in its place
+// before, which is the same type.
 type FieldName = FieldKey
 
 // FieldValue is the type `field-value` of wasi:http/types@0.2.12.
