@@ -1,0 +1,176 @@
+package toolchain
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// For returns the toolchain of a language, or nil.
+func For(language string) *Toolchain {
+	for _, t := range All() {
+		if t.Language == language {
+			return t
+		}
+	}
+	return nil
+}
+
+// All returns the toolchains of all languages.
+func All() []*Toolchain {
+	node := []Tool{
+		{Name: "node", Install: "https://nodejs.org/en/download", find: program("node", "--version")},
+		{Name: "npm", Install: "https://nodejs.org/en/download", find: program("npm", "--version")},
+		{Name: "jco", Install: "npm install --save-dev @bytecodealliance/jco @bytecodealliance/componentize-js", find: inProject("jco")},
+	}
+	typescript := Tool{Name: "tsc", Install: "npm install --save-dev typescript", find: inProject("tsc")}
+	return []*Toolchain{
+		{
+			Language: "go",
+			Tools:    []Tool{{Name: "go", Install: "https://go.dev/dl", find: findGo}},
+			plan:     goPlan,
+		},
+		{
+			Language: "tinygo",
+			Tools:    []Tool{{Name: "tinygo", Install: "https://tinygo.org/getting-started/install", find: program("tinygo", "version")}},
+			plan:     tinygoPlan,
+		},
+		{
+			Language: "rust",
+			Tools: []Tool{
+				{Name: "cargo", Install: "https://rustup.rs", find: program("cargo", "--version")},
+				{Name: "target wasm32-wasip2", Install: "rustup target add wasm32-wasip2", find: findRustTarget},
+			},
+			plan: rustPlan,
+		},
+		{Language: "javascript", Tools: node, plan: javascriptPlan},
+		{Language: "typescript", Tools: append(node[:len(node):len(node)], typescript), plan: typescriptPlan},
+		{
+			Language: "python",
+			Tools:    []Tool{{Name: "componentize-py", Install: "pip install componentize-py", find: program("componentize-py", "--version")}},
+			plan:     pythonPlan,
+		},
+		{Language: "c", Tools: clangTools, plan: clangPlan("clang", ".c")},
+		{Language: "cpp", Tools: clangTools, plan: clangPlan("clang++", ".cpp", ".cc", ".c")},
+	}
+}
+
+// minGo is the first Go release with all that guests need: //go:wasmexport.
+const minGo = 24
+
+var goRelease = regexp.MustCompile(`\bgo1\.(\d+)`)
+
+func findGo(ctx context.Context, dir string) (string, error) {
+	version, err := program("go", "version")(ctx, dir)
+	if err != nil {
+		return "", err
+	}
+	if m := goRelease.FindStringSubmatch(version); m != nil {
+		if minor, err := strconv.Atoi(m[1]); err == nil && minor < minGo {
+			return "", fmt.Errorf("%s is too old: Go 1.%d is needed", version, minGo)
+		}
+	}
+	return version, nil
+}
+
+// goPlan leaves out of the module what depends on where and when it is built.
+func goPlan(j Job) (Plan, error) {
+	args := []string{"go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w"}
+	if !j.Runs {
+		args = append(args, "-buildmode=c-shared")
+	}
+	return j.plan(Command{Args: append(args, "-o", j.Output, "."), Env: []string{"GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0"}})
+}
+
+func tinygoPlan(j Job) (Plan, error) {
+	args := []string{"tinygo", "build", "-target=wasip1", "-no-debug"}
+	if !j.Runs {
+		args = append(args, "-buildmode=c-shared")
+	}
+	return j.plan(Command{Args: append(args, "-o", j.Output, ".")})
+}
+
+// rustPlan builds the package's library or program, of which cargo alone says where
+// it puts it.
+func rustPlan(j Job) (Plan, error) {
+	b, err := os.ReadFile(filepath.Join(j.Dir, "Cargo.toml"))
+	if err != nil {
+		return Plan{}, err
+	}
+	var manifest struct {
+		Package struct{ Name string }
+		Lib     struct {
+			Name      string
+			CrateType []string `toml:"crate-type"`
+		}
+	}
+	if err := toml.Unmarshal(b, &manifest); err != nil {
+		return Plan{}, fmt.Errorf("read Cargo.toml: %w", err)
+	}
+	name := manifest.Package.Name
+	if slices.Contains(manifest.Lib.CrateType, "cdylib") {
+		name = strings.ReplaceAll(cmp.Or(manifest.Lib.Name, name), "-", "_")
+	}
+	if name == "" {
+		return Plan{}, errors.New("read Cargo.toml: package.name is missing")
+	}
+	return Plan{
+		Commands: []Command{{Args: []string{"cargo", "build", "--release", "--target", "wasm32-wasip2", "--target-dir", "target"}}},
+		Output:   filepath.Join(j.Dir, "target", "wasm32-wasip2", "release", name+".wasm"),
+	}, nil
+}
+
+func findRustTarget(ctx context.Context, _ string) (string, error) {
+	path, err := exec.LookPath("rustc")
+	if err != nil {
+		return "", errors.New("rustc is not on the PATH")
+	}
+	dir, err := ask(ctx, path, "--print", "target-libdir", "--target", "wasm32-wasip2")
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(dir); err != nil {
+		return "", fmt.Errorf("there is no %s", dir)
+	}
+	return dir, nil
+}
+
+func javascriptPlan(j Job) (Plan, error) {
+	c, err := componentizeJS(j, "src/main.js")
+	if err != nil {
+		return Plan{}, err
+	}
+	return j.plan(c)
+}
+
+func typescriptPlan(j Job) (Plan, error) {
+	c, err := componentizeJS(j, "build/js/main.js")
+	if err != nil {
+		return Plan{}, err
+	}
+	return j.plan(Command{Args: []string{npmProgram(j.Dir, "tsc"), "--outDir", "build/js"}}, c)
+}
+
+func componentizeJS(j Job, main string) (Command, error) {
+	if j.WIT == "" {
+		return Command{}, errors.New("ashlar.toml needs the key wit: jco reads the world from there")
+	}
+	return Command{Args: []string{npmProgram(j.Dir, "jco"), "componentize", main, "--wit", j.WIT, "--world-name", j.World, "--out", j.Output}}, nil
+}
+
+func pythonPlan(j Job) (Plan, error) {
+	if j.WIT == "" {
+		return Plan{}, errors.New("ashlar.toml needs the key wit: componentize-py reads the world from there")
+	}
+	return j.plan(Command{Args: []string{"componentize-py", "--wit-path", j.WIT, "--world", j.World, "componentize", "--python-path", "src", "main", "--output", j.Output}})
+}
