@@ -104,12 +104,20 @@ func Write(b []byte, m Metadata) ([]byte, error) {
 	return out, nil
 }
 
+// Describes reports whether custom sections of that name hold metadata.
+func Describes(section string) bool {
+	return section == componentNames || slices.ContainsFunc(new(Metadata).fields(), func(f field) bool { return f.section == section })
+}
+
+// componentNames is the custom section of components with names, their own first.
+const componentNames = "component-name"
+
 // namesSection is the name of the custom section with the names of a module or
 // component. Both begin with a subsection 0 for its own.
 func namesSection(b []byte) (string, error) {
 	component, err := isComponent(b)
 	if component {
-		return "component-name", err
+		return componentNames, err
 	}
 	return "name", err
 }

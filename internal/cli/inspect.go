@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ashlar-wasm/ashlar/build/metadata"
 	"github.com/ashlar-wasm/ashlar/internal/binary"
 	"github.com/ashlar-wasm/ashlar/internal/wasm"
 	"github.com/ashlar-wasm/ashlar/wit"
@@ -25,7 +26,7 @@ type report struct {
 	Exports   []string          `json:"exports"`
 	Modules   []moduleReport    `json:"coreModules,omitempty"`
 	Producers []wasm.Producer   `json:"producers,omitempty"`
-	Metadata  map[string]string `json:"metadata,omitempty"`
+	Metadata  metadata.Metadata `json:"metadata,omitzero"`
 	// WIT is the world as text. It is empty for core modules, and for
 	// components that import or export what WIT has no words for.
 	WIT string `json:"wit,omitempty"`
@@ -79,6 +80,10 @@ the core modules in it, and what its metadata says of who made it.`,
 func (f *file) inspect() (*report, error) {
 	sum := sha256.Sum256(f.bytes)
 	r := &report{File: f.path, Size: len(f.bytes), Digest: "sha256:" + hex.EncodeToString(sum[:]), Imports: []string{}, Exports: []string{}}
+	var err error
+	if r.Metadata, err = metadata.Read(f.bytes); err != nil {
+		return nil, err
+	}
 	if f.kind == binary.KindModule {
 		r.Kind = "core module"
 		m, err := wasm.Decode(f.bytes)
@@ -92,7 +97,7 @@ func (f *file) inspect() (*report, error) {
 			r.Exports = append(r.Exports, fmt.Sprintf("%s: %s", x.Name, x.Kind))
 		}
 		for _, u := range m.Customs {
-			r.custom(u.Name, u.Data)
+			r.producers(u.Name, u.Data)
 		}
 		return r, nil
 	}
@@ -110,7 +115,7 @@ func (f *file) inspect() (*report, error) {
 		}
 	}
 	for _, u := range c.Customs {
-		r.custom(u.Name, u.Data)
+		r.producers(u.Name, u.Data)
 	}
 	r.modules(c)
 	if res, world, err := wit.Decode(f.bytes); err == nil {
@@ -142,29 +147,19 @@ func (r *report) modules(c *binary.Component) {
 	}
 }
 
-// metadataSections are custom sections whose contents are plain text.
-var metadataSections = map[string]bool{
-	"authors": true, "description": true, "homepage": true, "licenses": true, "revision": true, "source": true, "version": true,
-}
-
-func (r *report) custom(name string, data []byte) {
-	switch {
-	case name == "producers":
+// producers notes what a custom section says of who made the file.
+func (r *report) producers(section string, data []byte) {
+	if section == "producers" {
 		r.Producers, _ = wasm.DecodeProducers(data)
-	case metadataSections[name]:
-		if r.Metadata == nil {
-			r.Metadata = map[string]string{}
-		}
-		r.Metadata[name] = strings.ToValidUTF8(string(data), "\uFFFD")
 	}
 }
 
 func (r *report) print(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "file      %s\nkind      %s\nsize      %d bytes\ndigest    %s\n", r.File, r.Kind, r.Size, r.Digest)
-	for _, name := range []string{"version", "description", "authors", "licenses", "homepage", "source", "revision"} {
-		if v, ok := r.Metadata[name]; ok {
-			fmt.Fprintf(&b, "%-9s %q\n", name, v)
+	fmt.Fprintf(&b, "file        %s\nkind        %s\nsize        %d bytes\ndigest      %s\n", r.File, r.Kind, r.Size, r.Digest)
+	for _, l := range metadataLines(&r.Metadata) {
+		if *l.value != "" {
+			fmt.Fprintf(&b, "%-11s %q\n", l.name, *l.value)
 		}
 	}
 	producers := func(indent string, ps []wasm.Producer) {

@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ashlar-wasm/ashlar/build/metadata"
+)
+
+func TestComponentMetadata(t *testing.T) {
+	dir := writeGuests(t)
+	hello, named, bare := filepath.Join(dir, "hello.wasm"), filepath.Join(dir, "named.wasm"), filepath.Join(dir, "bare.wasm")
+	for _, args := range [][]string{
+		{"metadata", "--name", "greeter", "--version", "1.2.0", "--licenses", "MIT", "--out", named, hello},
+		{"strip", "--out", bare, named},
+	} {
+		if code, _, stderr := ashlar(append([]string{"component"}, args...)...); code != 0 {
+			t.Fatal(stderr)
+		}
+	}
+	for _, file := range []string{named, bare} {
+		_, stdout, _ := ashlar("component", "metadata", "-o", "json", file)
+		var got metadata.Metadata
+		if err := json.Unmarshal([]byte(stdout), &got); err != nil {
+			t.Fatalf("%v: %s", err, stdout)
+		}
+		if got != (metadata.Metadata{Name: "greeter", Version: "1.2.0", Licenses: "MIT"}) {
+			t.Errorf("%s: %+v", file, got)
+		}
+		if code, stdout, stderr := ashlar("run", file); code != 0 || stdout != "Hello from a component!\n" {
+			t.Errorf("%s: exit code %d, %q, %s", file, code, stdout, stderr)
+		}
+	}
+	_, text, _ := ashlar("inspect", named)
+	if !strings.Contains(text, `version     "1.2.0"`) {
+		t.Errorf("inspect says nothing of it:\n%s", text)
+	}
+	if size(t, bare) >= size(t, named) {
+		t.Errorf("stripped it has %d bytes, %d before", size(t, bare), size(t, named))
+	}
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"metadata", "--name", "x", hello}, exitUsage, "--out"},
+		{[]string{"metadata", "--out", named, hello}, exitUsage, "say what to set"},
+		{[]string{"metadata", filepath.Join(dir, "cut.wasm")}, exitInvalid, "cut.wasm: at offset 0x"},
+		{[]string{"strip", hello}, exitUsage, "with --out"},
+		{[]string{"strip", "--all", "--delete", "x", "--out", bare, hello}, exitUsage, "exclude one another"},
+	} {
+		code, _, stderr := ashlar(append([]string{"component"}, c.args...)...)
+		if code != c.code || !strings.Contains(stderr, c.want) {
+			t.Errorf("%q: exit code %d, %s", c.args, code, stderr)
+		}
+	}
+}
+
+func TestDoctor(t *testing.T) {
+	code, stdout, stderr := ashlar("doctor", "-o", "json", "go")
+	var found []diagnosis
+	if err := json.Unmarshal([]byte(stdout), &found); err != nil {
+		t.Fatalf("%v: %s%s", err, stdout, stderr)
+	}
+	if code != 0 || len(found) != 1 || !strings.HasPrefix(found[0].Found, "go version go1.") {
+		t.Errorf("exit code %d, %+v", code, found)
+	}
+	t.Setenv("PATH", t.TempDir())
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "ashlar.toml"), []byte("name = \"a\"\nlanguage = \"rust\"\nworld = \"wasi:cli/command@0.2.0\"\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, _ = ashlar("doctor", "-C", dir)
+	if code != exitFailure || !strings.Contains(stdout, "rust") || !strings.Contains(stdout, "rustup target add wasm32-wasip2") {
+		t.Errorf("project of Rust on a machine without: exit code %d\n%s", code, stdout)
+	}
+	if code, stdout, _ = ashlar("doctor"); code != 0 || !strings.Contains(stdout, "componentize-py") {
+		t.Errorf("all languages on a machine without: exit code %d\n%s", code, stdout)
+	}
+	if code, _, stderr = ashlar("doctor", "cobol"); code != exitUsage || !strings.Contains(stderr, "tinygo") {
+		t.Errorf("unknown language: exit code %d, %s", code, stderr)
+	}
+}
+
+func size(t *testing.T, path string) int64 {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
+}
