@@ -79,7 +79,10 @@ func (g *generator) loadList(l *wit.List, export bool, ptr, n string) string {
 	if isByte(l.Elem) {
 		return fmt.Sprintf("c.LoadBytes(%s, %s)", ptr, n)
 	}
-	if t := integer(l.Elem); t != "" {
+	if g.guest != nil && isPlain(l.Elem) {
+		return fmt.Sprintf("abi.LoadPlain[%s](c, %s, %s)", g.goType(l.Elem, export), ptr, n)
+	}
+	if t := integer(l.Elem); t != "" && g.guest == nil {
 		return fmt.Sprintf("abi.LoadInts[%s](c, %s, %s)", t, ptr, n)
 	}
 	layout := g.layout(l.Elem)
@@ -109,6 +112,9 @@ func (g *generator) liftHandle(t *wit.TypeDef, export bool, handle string) strin
 	case *wit.Borrow:
 		res, method = k.Resource, "Lend"
 	}
+	if g.guest != nil {
+		return g.guestLiftHandle(res, export, method == "TakeOwn", handle)
+	}
 	name := g.goType(res, export)
 	if g.key(res.Root(), export).export {
 		return fmt.Sprintf("%s{c.LiftHandle(%s, %s)}", name, g.abiType(t, export), handle)
@@ -125,6 +131,9 @@ func (g *generator) lowerHandle(t *wit.TypeDef, export bool, v string) string {
 		res = k.Resource
 	case *wit.Borrow:
 		res, method = k.Resource, "PutBorrow"
+	}
+	if g.guest != nil {
+		return g.guestLowerHandle(res, export, method == "PutOwn", v)
 	}
 	if g.key(res.Root(), export).export {
 		if strings.HasPrefix(v, "*") {
@@ -169,7 +178,10 @@ func (g *generator) storeList(l *wit.List, export bool, v string) string {
 	if isByte(l.Elem) {
 		return fmt.Sprintf("c.StoreBytes(%s)", v)
 	}
-	if integer(l.Elem) != "" {
+	if g.guest != nil && isPlain(l.Elem) {
+		return fmt.Sprintf("abi.StorePlain(c, %s)", v)
+	}
+	if integer(l.Elem) != "" && g.guest == nil {
 		return fmt.Sprintf("abi.StoreInts(c, %s)", v)
 	}
 	layout := g.layout(l.Elem)

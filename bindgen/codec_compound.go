@@ -152,7 +152,7 @@ func (m mover) option(p printf, k *wit.Option, l *canon.Type, goType string, res
 		case optionNested:
 			p("return %s{Valid: true, Value: %s}\n", goType, value)
 		default:
-			p("return abi.Box(c, %s)\n", value)
+			p("return %s\n", m.box(value))
 		}
 		return
 	}
@@ -169,6 +169,23 @@ func (m mover) option(p printf, k *wit.Option, l *canon.Type, goType string, res
 		p("if v == nil {\n")
 	}
 	p("%sreturn\n}\n%s%s", m.setDiscriminant(l, "0"), m.setDiscriminant(l, "1"), m.put(k.Type, l.Payload, 1, value))
+}
+
+// box returns an expression for a pointer to a lifted value.
+func (m mover) box(value string) string {
+	if m.guest != nil {
+		return "abi.Box(" + value + ")"
+	}
+	return "abi.Box(c, " + value + ")"
+}
+
+// held returns an expression for a lifted case of a variant. A host counts the
+// memory that this takes.
+func (m mover) held(name, value string) string {
+	if m.guest != nil {
+		return name + "{Value: " + value + "}"
+	}
+	return "abi.Held(c, " + name + "{" + value + "})"
 }
 
 func (m mover) result(p printf, k *wit.Result, l *canon.Type, goType string, reset func()) {
@@ -196,7 +213,7 @@ func (m mover) result(p printf, k *wit.Result, l *canon.Type, goType string, res
 }
 
 func (m mover) variant(p printf, t *wit.TypeDef, k *wit.Variant, l *canon.Type, goType string, reset func()) {
-	names := m.caseName[m.key(t, m.export)]
+	names := m.casesOf(m.key(t, m.export))
 	if m.lifting() {
 		p("switch abi.Discriminant(%s, %d) {\n", m.discriminant(l), len(k.Cases))
 		for i, c := range k.Cases {
@@ -208,7 +225,7 @@ func (m mover) variant(p printf, t *wit.TypeDef, k *wit.Variant, l *canon.Type, 
 			if c.Type == nil {
 				p("return %s{}\n", names[i])
 			} else {
-				p("return abi.Held(c, %s{%s})\n", names[i], m.get(c.Type, l.Payload, 1))
+				p("return %s\n", m.held(names[i], m.get(c.Type, l.Payload, 1)))
 			}
 		}
 		p("}\n")
@@ -256,7 +273,13 @@ func (m mover) mapKind(p printf, k *wit.Map, l *canon.Type, goType string) {
 		if m.way == "lift" {
 			ptr, n = "uint32(s[0])", "uint32(s[1])"
 		}
-		p("at, n := %s, %s\nc.Region(at, n, %d, %d)\nv := abi.MakeMap[%s](c, n)\nfor range n {\n", ptr, n, entry.Size, entry.Align, goType)
+		p("at, n := %s, %s\n", ptr, n)
+		if m.guest != nil {
+			p("v := make(%s, n)\n", goType)
+		} else {
+			p("c.Region(at, n, %d, %d)\nv := abi.MakeMap[%s](c, n)\n", entry.Size, entry.Align, goType)
+		}
+		p("for range n {\n")
 		p("key := %s\n", m.load(k.Key, m.export, "at"))
 		p("v[key] = %s\nat += %d\n}\nreturn v\n", m.load(k.Value, m.export, plus("at", value)), entry.Size)
 		return

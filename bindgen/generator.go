@@ -35,7 +35,11 @@ type generator struct {
 	shortNames map[string]string
 	signatures map[string]string
 	handles    map[*wit.TypeDef]bool // memo of hasExportedResource
-	err        error
+	// guest is the package that is written, and guestMembers the functions of
+	// its unit; nil for hosts.
+	guest        *guestPackage
+	guestMembers []member
+	err          error
 }
 
 // typeKey is a type as it is seen from one side of the component. The two
@@ -204,7 +208,7 @@ func (g *generator) nameTypes(units []*unit) {
 	for _, u := range units {
 		for _, t := range u.types {
 			key := g.key(t, u.export)
-			if t.UsedFrom() != nil || unitOf[key] != nil {
+			if t.UsedFrom() != nil || unitOf[key] != nil || g.guest != nil && g.guest.world.home[key] != g.guest {
 				continue
 			}
 			unitOf[key] = u
@@ -242,7 +246,7 @@ func (g *generator) nameTypes(units []*unit) {
 
 func (g *generator) baseName(key typeKey) string {
 	name := exported(key.def.Name)
-	if key.export && g.importedIfaces[key.def.Owner] {
+	if key.export && g.importedIfaces[key.def.Owner] && g.guest == nil {
 		name = "Exported" + name
 	}
 	return name

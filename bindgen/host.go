@@ -44,7 +44,7 @@ func (g *generator) members(u *unit) []member {
 		case wit.Static:
 			names = exported(f.Resource.Name) + names
 		}
-		if u.export {
+		if u.export && g.guest == nil {
 			// Exports have no Go interfaces, all functions are methods of one
 			// struct.
 			if f.Kind == wit.Method {
@@ -53,7 +53,7 @@ func (g *generator) members(u *unit) []member {
 			m.recv = nil
 		}
 		if scopes[m.recv] == nil {
-			scopes[m.recv] = nameSet{"Drop": m.recv != nil}
+			scopes[m.recv] = g.memberScope(u, m.recv)
 		}
 		m.goName = scopes[m.recv].pick(names)
 		params := f.Params
@@ -61,9 +61,12 @@ func (g *generator) members(u *unit) []member {
 			params = params[1:]
 		}
 		taken := []string{"ctx", "err", "result"}
+		if g.guest != nil {
+			taken = append([]string{"self", "result", "err"}, g.guest.world.aliases...)
+		}
 		for _, p := range params {
 			name := unexported(p.Name, taken...)
-			for u.export && (shadows(name) || contains(taken, name)) {
+			for (u.export || g.guest != nil) && (shadows(name) || contains(taken, name)) {
 				name += "_"
 			}
 			taken = append(taken, name)
@@ -76,6 +79,20 @@ func (g *generator) members(u *unit) []member {
 		out = append(out, m)
 	}
 	return out
+}
+
+// memberScope returns the names that members of a resource, or the functions
+// beside them, can't have.
+func (g *generator) memberScope(u *unit, recv *wit.TypeDef) nameSet {
+	switch {
+	case g.guest == nil:
+		return nameSet{"Drop": recv != nil}
+	case recv != nil:
+		return nameSet{"Close": true, "Handle": true}
+	case u.export:
+		return nameSet{}
+	}
+	return g.names
 }
 
 // errorType returns the Go type of errors for the error side of a result.

@@ -36,7 +36,10 @@ func (g *generator) goType(t wit.Type, export bool) string {
 		return g.goType(d.Kind.(*wit.Alias).Type, export)
 	}
 	if d.Name != "" {
-		if name := g.typeName[g.key(d, export)]; name != "" {
+		if name := g.nameOf(g.key(d, export)); name != "" {
+			if g.guest != nil && g.isImportedResource(d, export) {
+				return "*" + name
+			}
 			return name
 		}
 		// A type whose owner is not part of the world's imports and exports
@@ -89,11 +92,14 @@ func (g *generator) goKind(k wit.Kind, export bool) string {
 	case *wit.Result:
 		return "abi.Result[" + side(k.OK) + ", " + side(k.Err) + "]"
 	case *wit.Tuple:
-		g.tuples[len(k.Types)] = true
 		var args []string
 		for _, t := range k.Types {
 			args = append(args, g.goType(t, export))
 		}
+		if g.guest != nil {
+			return g.guestTuple(args)
+		}
+		g.tuples[len(k.Types)] = true
 		return fmt.Sprintf("Tuple%d[%s]", len(args), strings.Join(args, ", "))
 	}
 	g.fail("a type without a name can't be %T", k)
@@ -120,7 +126,7 @@ func (g *generator) optionForm(o *wit.Option, export bool) optionForm {
 	case *wit.Variant:
 		return optionNilable
 	case *wit.Own, *wit.Borrow, *wit.Resource:
-		if !g.key(root, export).export {
+		if g.guest != nil || !g.key(root, export).export {
 			return optionNilable
 		}
 	}
@@ -234,13 +240,13 @@ func (g *generator) describe(t wit.Type, export bool) (name, signature string) {
 	switch k := d.Kind.(type) {
 	case *wit.Record, *wit.Variant, *wit.Enum, *wit.Flags, *wit.Resource:
 		name = g.goType(d, export)
-		return name, "type " + name
+		return identifier(name), "type " + name
 	case *wit.Own:
 		name = g.goType(k.Resource.Root(), export)
-		return "Own" + name, "own " + name
+		return "Own" + identifier(name), "own " + name
 	case *wit.Borrow:
 		name = g.goType(k.Resource.Root(), export)
-		return "Borrow" + name, "borrow " + name
+		return "Borrow" + identifier(name), "borrow " + name
 	case *wit.List:
 		name, args = "List", []wit.Type{k.Elem}
 	case *wit.FixedLengthList:
@@ -422,14 +428,20 @@ func (g *generator) declare(f *outFile, u *unit, key typeKey) {
 	case *wit.Variant:
 		g.declareVariant(f, key, k, intro)
 	case *wit.Resource:
-		if key.export {
+		if g.guest != nil {
+			g.declareGuestSide(f, u, key, intro)
+		} else if key.export {
 			g.declareGuestResource(f, key, intro)
 		} else {
 			g.declareResource(f, u, key, intro)
 		}
 	default:
 		intro("type")
-		f.printf("type %s = %s\n\n", name, g.goKind(k, key.export))
+		kind := g.goKind(k, key.export)
+		if g.guest != nil && g.isImportedResource(t, key.export) {
+			kind = strings.TrimPrefix(kind, "*")
+		}
+		f.printf("type %s = %s\n\n", name, kind)
 	}
 }
 

@@ -1,0 +1,348 @@
+package bindgen
+
+import (
+	"errors"
+	"fmt"
+	"go/token"
+	"go/types"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/ashlar-wasm/ashlar/wit"
+)
+
+// GuestOptions say what to generate for guests, and where it is put.
+type GuestOptions struct {
+	// World is the world that components have which are written with the
+	// bindings.
+	World *wit.World
+	// Path is the import path of the folder that the files are put into, such
+	// as example.com/hello/internal/bind. Its last element, or the name of
+	// the world where that is no identifier, is the name of the package with
+	// the world's own functions and types.
+	Path string
+	// Runtime is the import path of the module or folder that has the package
+	// abi which the bindings are written against. The default is
+	// github.com/ashlar-wasm/ashlar/guest.
+	Runtime string
+}
+
+const guestPath = "github.com/ashlar-wasm/ashlar/guest"
+
+// Guest generates the bindings of a guest for a world. The same input gives
+// the same output.
+//
+// There is a package for each interface: for wasi:io/streams that is imported,
+// wasi/io/streams in the folder of GuestOptions.Path, and
+// export/wasi/io/streams for one that is exported. What the world has itself
+// is in the folder.
+//
+// Types are mapped as for hosts, with package abi of the guest runtime, but:
+//
+//	tuple<A, B>     abi.Tuple2[A, B]; 16 elements are the most
+//	resource        imported: pointer to a struct with the resource's methods and
+//	                Close; exported: interface that the component implements, with
+//	                Close, which is called when the last owner drops it
+//	option<R> of a  nil is none
+//	resource
+//
+// Functions have no context, and return an error only where their result is
+// result<T, E>.
+//
+// Imported functions are functions and methods of Go. An owned resource that is
+// passed to one can't be used afterwards. One that is returned has to be closed
+// or passed on.
+//
+// Exported functions are methods of the interface Exports, of which the author
+// registers an implementation with Export when the program is initialised. A
+// resource that is lent to a method is closed when it returns. An owned one is
+// the component's; if it is one that the component implements itself, it comes
+// as the Go value that was passed on, and Close is not called for it any more.
+// An error has the type that stands for E or wraps it; where E is a string or
+// absent, it may be any. Another error, like every panic, ends the instance.
+//
+// The packages are for GOARCH=wasm. They compile for other platforms too, so
+// that what uses them can be tested there; functions that call the other side
+// panic then.
+//
+// It is an error if the world uses the asynchronous ABI (async functions,
+// streams, futures, error contexts).
+func Guest(opts GuestOptions) ([]File, error) {
+	w := &guestWorld{
+		runtime: opts.Runtime,
+		root:    newGenerator(Options{World: opts.World}),
+		home:    map[typeKey]*guestPackage{},
+	}
+	if w.runtime == "" {
+		w.runtime = guestPath
+	}
+	files, err := w.generate(opts)
+	if err != nil {
+		return nil, fmt.Errorf("bind world %s: %w", opts.World.ID(), err)
+	}
+	return files, nil
+}
+
+// guestWorld is what the packages of a world have in common.
+type guestWorld struct {
+	runtime  string
+	root     *generator // has what generators share; it writes nothing
+	packages []*guestPackage
+	home     map[typeKey]*guestPackage
+	aliases  []string // the names by which packages import others
+	// versioned are the names of packages that are there in several versions.
+	versioned map[string]bool
+}
+
+// guestPackage is a Go package.
+type guestPackage struct {
+	world *guestWorld
+	gen   *generator
+	dir   string // in the folder of all
+	path  string
+	name  string // of the package
+	alias string // in files that import it
+	units []*unit
+
+	body, codec, core, other *outFile
+}
+
+func (w *guestWorld) generate(opts GuestOptions) ([]File, error) {
+	if opts.Path == "" {
+		return nil, errors.New("no import path is given")
+	}
+	units := w.root.units()
+	for _, u := range units {
+		for _, f := range u.functions {
+			w.root.checkFunction(u, f)
+		}
+	}
+	if w.root.err != nil {
+		return nil, w.root.err
+	}
+	w.arrange(units, opts)
+	for _, p := range w.packages {
+		p.gen.nameTypes(p.units)
+		if p.gen.err != nil {
+			return nil, p.gen.err
+		}
+	}
+	var files []File
+	imports := []goImport{{"abi", w.runtime + "/abi"}}
+	for _, p := range w.packages {
+		imports = append(imports, goImport{p.alias, p.path})
+	}
+	slices.SortFunc(imports[1:], func(a, b goImport) int { return strings.Compare(a.path, b.path) })
+	for _, p := range w.packages {
+		p.write()
+		if p.gen.err != nil {
+			return nil, p.gen.err
+		}
+		for _, f := range []*outFile{p.body, p.codec, p.core, p.other} {
+			if f.body.Len() == 0 {
+				continue
+			}
+			src, err := f.source(p.name, imports)
+			if err != nil {
+				return nil, fmt.Errorf("format %s/%s: %w", p.dir, f.name, err)
+			}
+			files = append(files, File{path.Join(p.dir, f.name), src})
+		}
+	}
+	return files, nil
+}
+
+// arrange makes the packages.
+func (w *guestWorld) arrange(units []*unit, opts GuestOptions) {
+	w.versioned = map[string]bool{}
+	versions := map[string]string{}
+	for _, u := range units {
+		if u.iface == nil || u.iface.Package == nil {
+			continue
+		}
+		n := u.iface.Package.Name
+		name := n.Namespace + ":" + n.Name
+		if v, ok := versions[name]; ok && v != n.Version {
+			w.versioned[name] = true
+		}
+		versions[name] = n.Version
+	}
+	byDir := map[string]*guestPackage{}
+	for _, u := range units {
+		dir := w.dir(u)
+		p := byDir[dir]
+		if p == nil {
+			p = &guestPackage{world: w, dir: dir, path: path.Join(opts.Path, dir)}
+			p.name = packageName(path.Base(p.path))
+			if dir == "" {
+				if base := path.Base(opts.Path); !token.IsIdentifier(base) || special(base) {
+					p.name = packageName(opts.World.Name)
+				}
+			} else if special(p.name) {
+				p.name = packageName(path.Base(path.Dir(dir)) + p.name)
+			}
+			p.gen = w.generator(p)
+			byDir[dir] = p
+			w.packages = append(w.packages, p)
+		}
+		p.units = append(p.units, u)
+		for _, t := range u.types {
+			key := p.gen.key(t, u.export)
+			if t.UsedFrom() == nil && w.home[key] == nil {
+				w.home[key] = p
+			}
+		}
+		if u.export {
+			p.gen.names["Exports"], p.gen.names["Export"] = true, true
+		}
+	}
+	count := map[string]int{}
+	for _, p := range w.packages {
+		count[p.name]++
+	}
+	taken := nameSet{}
+	for _, p := range w.packages {
+		names := []string{p.name}
+		if count[p.name] > 1 {
+			names = nil
+		}
+		parent := path.Base(path.Dir(p.dir))
+		if strings.HasPrefix(p.dir, "export/") {
+			names = append(names, "export"+p.name, "export"+packageName(parent)+p.name)
+		} else if p.dir != "" {
+			names = append(names, packageName(parent)+p.name)
+		}
+		if len(names) == 0 {
+			names = []string{p.name + "world"}
+		}
+		p.alias = taken.pick(names...)
+		w.aliases = append(w.aliases, p.alias)
+	}
+}
+
+// generator returns the generator for a package.
+func (w *guestWorld) generator(p *guestPackage) *generator {
+	g := newGenerator(Options{World: w.root.world})
+	g.exportedIfaces, g.importedIfaces = w.root.exportedIfaces, w.root.importedIfaces
+	g.errors, g.layouts, g.handles = w.root.errors, w.root.layouts, w.root.handles
+	g.guest = p
+	g.names = nameSet{"List": true}
+	return g
+}
+
+// dir returns the folder of the package for a unit.
+func (w *guestWorld) dir(u *unit) string {
+	var dir string
+	switch {
+	case u.iface == nil:
+		return ""
+	case u.label != "":
+		dir = packageName(u.label)
+	default:
+		n := u.iface.Package.Name
+		pkg := packageName(n.Name)
+		if w.versioned[n.Namespace+":"+n.Name] {
+			pkg += "_v" + strings.NewReplacer(".", "_", "-", "_", "+", "_").Replace(n.Version)
+		}
+		dir = path.Join(packageName(n.Namespace), pkg, packageName(u.iface.Name))
+	}
+	if u.export {
+		dir = "export/" + dir
+	}
+	return dir
+}
+
+// packageName returns the Go package name for a WIT identifier.
+func packageName(name string) string {
+	name = strings.ToLower(strings.ReplaceAll(name, "-", ""))
+	// Folders of these names have a meaning to the go command.
+	if token.IsKeyword(name) || name == "internal" || name == "vendor" || name == "testdata" {
+		name += "_"
+	}
+	return name
+}
+
+// special reports whether a package of that name would hide something that
+// generated code, or most code, refers to.
+func special(name string) bool {
+	return types.Universe.Lookup(name) != nil || name == "abi" || name == "main" ||
+		slices.ContainsFunc(standard, func(i goImport) bool { return i.name == name })
+}
+
+// write writes the package.
+func (p *guestPackage) write() {
+	p.body = &outFile{name: "bindings.go"}
+	p.codec = &outFile{name: "codec.go"}
+	p.core = &outFile{name: "core_wasm.go"}
+	p.other = &outFile{name: "core_other.go", constraint: "!wasm"}
+	g := p.gen
+	g.files, g.codec = []*outFile{p.body}, p.codec
+	for _, u := range p.units {
+		if len(u.docs) > 0 && len(p.units) == 1 {
+			p.body.doc = fmt.Sprintf("Package %s has the bindings of %s.\n\n%s", p.name, u.describe(), u.docs)
+		}
+	}
+	if p.body.doc == "" {
+		p.body.doc = fmt.Sprintf("Package %s has the bindings of %s.", p.name, p.units[0].describe())
+	}
+	done := map[typeKey]bool{}
+	for _, u := range p.units {
+		members := g.members(u)
+		for _, t := range u.types {
+			key := g.key(t, u.export)
+			if !done[key] && p.world.home[key] == p {
+				done[key] = true
+				g.guestMembers = members
+				g.declare(p.body, u, key)
+			}
+		}
+		if u.export {
+			g.guestExports(u, members)
+		} else {
+			for _, m := range members {
+				g.guestImport(u, m)
+			}
+		}
+	}
+	g.support()
+}
+
+// nameOf returns the Go name of a named type, with its package where that is
+// another one than that which is written; or "".
+func (g *generator) nameOf(key typeKey) string {
+	if g.guest == nil || g.typeName[key] != "" {
+		return g.typeName[key]
+	}
+	return g.guest.foreign(key, func(g *generator) string { return g.typeName[key] })
+}
+
+// casesOf returns the Go names of the cases of a type.
+func (g *generator) casesOf(key typeKey) []string {
+	if g.guest == nil || g.typeName[key] != "" {
+		return g.caseName[key]
+	}
+	var names []string
+	for i := range g.guest.world.home[key].gen.caseName[key] {
+		names = append(names, g.guest.foreign(key, func(g *generator) string { return g.caseName[key][i] }))
+	}
+	return names
+}
+
+// foreign returns a name of another package, which is that of the type.
+func (p *guestPackage) foreign(key typeKey, name func(*generator) string) string {
+	home := p.world.home[key]
+	if home == nil {
+		return ""
+	}
+	return home.alias + "." + name(home.gen)
+}
+
+// identifier makes one of a Go type's name.
+func identifier(name string) string {
+	name = strings.TrimPrefix(name, "*")
+	if pkg, item, ok := strings.Cut(name, "."); ok {
+		return strings.ToUpper(pkg[:1]) + pkg[1:] + item
+	}
+	return name
+}

@@ -1,0 +1,3 @@
+module github.com/ashlar-wasm/ashlar/guest
+
+go 1.26.0
