@@ -10,17 +10,33 @@ import (
 )
 
 var clangTools = []Tool{
-	{Name: "clang", Install: "apt install clang lld, or https://github.com/WebAssembly/wasi-sdk with WASI_SDK_PATH set", find: func(ctx context.Context, _ string) (string, error) {
+	{Name: "clang", Install: "apt install clang lld, or " + wasiSDK, find: func(ctx context.Context, _ string) (string, error) {
 		path, err := clang("clang")
 		if err != nil {
 			return "", err
 		}
 		return ask(ctx, path, "--version")
 	}},
-	{Name: "wasi-libc", Install: "apt install wasi-libc libclang-rt-dev-wasm32, or https://github.com/WebAssembly/wasi-sdk with WASI_SDK_PATH set", find: func(context.Context, string) (string, error) {
+	{Name: "wasi-libc", Install: "apt install wasi-libc, or " + wasiSDK, find: func(context.Context, string) (string, error) {
 		return sysroot()
 	}},
+	{Name: "compiler-rt", Install: "apt install libclang-rt-dev-wasm32, or " + wasiSDK, find: func(ctx context.Context, _ string) (string, error) {
+		path, err := clang("clang")
+		if err != nil {
+			return "", err
+		}
+		library, err := ask(ctx, path, "--target=wasm32-wasi", "--rtlib=compiler-rt", "-print-libgcc-file-name")
+		if err != nil {
+			return "", err
+		}
+		if _, err := os.Stat(library); err != nil {
+			return "", fmt.Errorf("there is no %s", library)
+		}
+		return library, nil
+	}},
 }
+
+const wasiSDK = "https://github.com/WebAssembly/wasi-sdk with WASI_SDK_PATH set"
 
 // clang returns the path of the compiler: of WASI SDK where that is set, else the one
 // on the PATH, which Debian names by its version.

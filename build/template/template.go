@@ -1,0 +1,148 @@
+// Package template makes the files of new projects.
+package template
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"text/template"
+
+	"github.com/ashlar-wasm/ashlar/build/project"
+	wasiwit "github.com/ashlar-wasm/ashlar/wasi/wit"
+	"github.com/ashlar-wasm/ashlar/wit"
+)
+
+// files has a folder for each template, named by language and kind. The names of its
+// files end in .tmpl.
+//
+//go:embed files
+var files embed.FS
+
+// wasiVersion is the version of WASI that new projects are written against: what runs
+// on it runs on all of 0.2.
+const wasiVersion = "0.2.0"
+
+// Options say what to make.
+type Options struct {
+	Name     string // of the project: see project.ValidName
+	Language string // one of project.Languages
+	Kind     string // one of Kinds
+	Module   string // path of the Go module; the default is Name
+}
+
+// File is one of a new project.
+type File struct {
+	Path    string // slash-separated, in the folder of the project
+	Content []byte
+}
+
+// Kinds lists the templates that there are for a language.
+func Kinds(language string) []string {
+	var kinds []string
+	entries, _ := files.ReadDir("files")
+	for _, e := range entries {
+		if l, kind, _ := strings.Cut(e.Name(), "-"); l == language {
+			kinds = append(kinds, kind)
+		}
+	}
+	return kinds
+}
+
+// Files returns the files of a new project, in the order of their paths.
+func Files(o Options) ([]File, error) {
+	if !project.ValidName(o.Name) {
+		return nil, fmt.Errorf("%q: expected lower-case words with hyphens, as in hello-world", o.Name)
+	}
+	kinds := Kinds(o.Language)
+	if len(kinds) == 0 {
+		return nil, fmt.Errorf("unknown language %q: expected one of %s", o.Language, strings.Join(project.Languages(), ", "))
+	}
+	if !slices.Contains(kinds, o.Kind) {
+		return nil, fmt.Errorf("no template %q for %s: expected %s", o.Kind, o.Language, strings.Join(kinds, ", "))
+	}
+	if o.Module == "" {
+		o.Module = o.Name
+	}
+	data := struct {
+		Options
+		WASI string
+	}{o, wasiVersion}
+	var made []File
+	folder := path.Join("files", o.Language+"-"+o.Kind)
+	err := fs.WalkDir(files, folder, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := files.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		t, err := template.New(name).Option("missingkey=error").Parse(string(text))
+		if err != nil {
+			return err
+		}
+		var b bytes.Buffer
+		if err := t.Execute(&b, data); err != nil {
+			return err
+		}
+		target := strings.TrimSuffix(strings.TrimPrefix(name, folder+"/"), ".tmpl")
+		if target == "gitignore" {
+			target = ".gitignore" // which go:embed would leave out
+		}
+		made = append(made, File{target, b.Bytes()})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if o.Language != "go" && o.Language != "tinygo" {
+		deps, err := dependencies(made)
+		if err != nil {
+			return nil, err
+		}
+		made = append(made, deps...)
+	}
+	slices.SortFunc(made, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	return made, nil
+}
+
+// dependencies returns the WIT packages that the project's own needs, for toolchains
+// that do not bring those of WASI along: their interfaces, as far as these need no
+// other package.
+func dependencies(made []File) ([]File, error) {
+	i := slices.IndexFunc(made, func(f File) bool { return f.Path == "wit/world.wit" })
+	if i < 0 {
+		return nil, nil
+	}
+	r, err := wit.ParseText(made[i].Path, string(made[i].Content), wit.Options{Lookup: wasiwit.Lookup, AllFeatures: true})
+	if err != nil {
+		return nil, err
+	}
+	needed := map[*wit.Package]bool{r.Main: true}
+	for _, w := range r.Main.Worlds {
+		for _, item := range slices.Concat(w.Imports, w.Exports) {
+			if item.Interface != nil {
+				needed[item.Interface.Package] = true
+			}
+		}
+	}
+	var deps []File
+	for _, p := range r.Packages {
+		if p == r.Main || !needed[p] {
+			continue
+		}
+		part := &wit.Package{Name: p.Name, Docs: p.Docs}
+		for _, i := range p.Interfaces {
+			if !slices.ContainsFunc(i.Dependencies(), func(d *wit.Interface) bool { return !needed[d.Package] }) {
+				part.Interfaces = append(part.Interfaces, i)
+			}
+		}
+		name := fmt.Sprintf("wit/deps/%s-%s-%s.wit", p.Name.Namespace, p.Name.Name, p.Name.Version)
+		deps = append(deps, File{name, []byte(wit.Print(part))})
+	}
+	return deps, nil
+}
