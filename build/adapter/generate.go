@@ -7,48 +7,43 @@ package main
 
 import (
 	"fmt"
-	"io/fs"
 	"log"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"testing/fstest"
 
 	"github.com/ashlar-wasm/ashlar/internal/wasm"
+	wasiwit "github.com/ashlar-wasm/ashlar/wasi/wit"
 	"github.com/ashlar-wasm/ashlar/wit"
 )
 
-// The version of WASI that the adapter needs, but for exit codes.
-const version = "0.2.0"
-
-// What may be needed, in the version that the project has.
+// What may be needed: every host of WASI 0.2 has it.
 const imports = `
-	import wasi:cli/environment@0.2.12;
-	import wasi:cli/exit@0.2.12;
-	import wasi:cli/stdin@0.2.12;
-	import wasi:cli/stdout@0.2.12;
-	import wasi:cli/stderr@0.2.12;
-	import wasi:cli/terminal-input@0.2.12;
-	import wasi:cli/terminal-output@0.2.12;
-	import wasi:cli/terminal-stdin@0.2.12;
-	import wasi:cli/terminal-stdout@0.2.12;
-	import wasi:cli/terminal-stderr@0.2.12;
-	import wasi:clocks/monotonic-clock@0.2.12;
-	import wasi:clocks/wall-clock@0.2.12;
-	import wasi:filesystem/preopens@0.2.12;
-	import wasi:filesystem/types@0.2.12;
-	import wasi:io/error@0.2.12;
-	import wasi:io/poll@0.2.12;
-	import wasi:io/streams@0.2.12;
-	import wasi:random/random@0.2.12;
+	import wasi:cli/environment@0.2.0;
+	import wasi:cli/exit@0.2.0;
+	import wasi:cli/stdin@0.2.0;
+	import wasi:cli/stdout@0.2.0;
+	import wasi:cli/stderr@0.2.0;
+	import wasi:cli/terminal-input@0.2.0;
+	import wasi:cli/terminal-output@0.2.0;
+	import wasi:cli/terminal-stdin@0.2.0;
+	import wasi:cli/terminal-stdout@0.2.0;
+	import wasi:cli/terminal-stderr@0.2.0;
+	import wasi:clocks/monotonic-clock@0.2.0;
+	import wasi:clocks/wall-clock@0.2.0;
+	import wasi:filesystem/preopens@0.2.0;
+	import wasi:filesystem/types@0.2.0;
+	import wasi:io/error@0.2.0;
+	import wasi:io/poll@0.2.0;
+	import wasi:io/streams@0.2.0;
+	import wasi:random/random@0.2.0;
 `
 
 // worlds are what the adapter may be: see package adapter.
-var worlds = []struct{ name, version, items string }{
-	{"reactor", version, imports},
-	{"command", version, imports + "export wasi:cli/run@0.2.12;"},
-	{"codes", "0.2.12", "import wasi:cli/exit@0.2.12;"},
+var worlds = []struct{ name, items string }{
+	{"reactor", imports},
+	{"command", imports + "export wasi:cli/run@0.2.0;"},
+	{"codes", "import wasi:cli/exit@0.2.12;"},
 }
 
 func main() {
@@ -66,7 +61,7 @@ func main() {
 	}
 	m.Tables = nil // lld makes one for function pointers, of which there are none
 	for _, w := range worlds {
-		data, err := encode(w.name, w.version, w.items)
+		data, err := encode(w.name, w.items)
 		if err != nil {
 			log.Fatalf("build/adapter: world %s: %v", w.name, err)
 		}
@@ -123,32 +118,12 @@ func run(tool string, args ...string) error {
 	return nil
 }
 
-// encode returns a world of a version of WASI as the contents of a component-type
-// section.
-func encode(name, version, items string) ([]byte, error) {
-	fsys := fstest.MapFS{
-		"main.wit": {Data: fmt.Appendf(nil, "package ashlar:adapter;\nworld %s {%s}\n", name, items)},
-	}
-	wasi := os.DirFS("../../wasi/wit")
-	err := fs.WalkDir(wasi, "deps", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		text, err := fs.ReadFile(wasi, path)
-		fsys[path] = &fstest.MapFile{Data: text}
-		return err
-	})
+// encode returns a world as the contents of a component-type section.
+func encode(name, items string) ([]byte, error) {
+	text := fmt.Sprintf("package ashlar:adapter;\nworld %s {%s}\n", name, items)
+	r, err := wit.ParseText(name, text, wit.Options{Lookup: wasiwit.Lookup})
 	if err != nil {
 		return nil, err
-	}
-	r, err := wit.ParseFS(fsys, ".", wit.Options{})
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range r.Packages {
-		if p.Name.Namespace == "wasi" {
-			goBack(p, version)
-		}
 	}
 	out, err := wit.Encode(r.Main)
 	if err != nil {
@@ -158,14 +133,4 @@ func encode(name, version, items string) ([]byte, error) {
 	section := append([]byte{byte(len(encoding))}, encoding...)
 	section = append(section, 4, 0) // the format's version, UTF-8
 	return append(append(out, 0, byte(len(section))), section...), nil
-}
-
-// goBack makes of a package what it was in an earlier version.
-func goBack(p *wit.Package, version string) {
-	for _, i := range p.Interfaces {
-		i.Functions = slices.DeleteFunc(i.Functions, func(f *wit.Function) bool {
-			return wit.CompareVersions(f.Stability.Since, version) > 0
-		})
-	}
-	p.Name.Version = version
 }
