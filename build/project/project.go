@@ -75,6 +75,13 @@ func Languages() []string {
 	return []string{"go", "tinygo", "rust", "javascript", "typescript", "python", "c", "cpp"}
 }
 
+// Folders of a project in Go: the packages that generated bindings are written against,
+// of which it has a copy, and the bindings of its own WIT.
+const (
+	RuntimeDir  = "internal/ashlar"
+	BindingsDir = "internal/bind"
+)
+
 // InitializeOnce is the value of Project.Initialize other than none.
 const InitializeOnce = "once"
 

@@ -2,9 +2,11 @@
 package template
 
 import (
+	"archive/zip"
 	"bytes"
 	"embed"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -21,6 +23,15 @@ import (
 //
 //go:embed files
 var files embed.FS
+
+// guest has the packages that Go programs are linked with: see the folder guest.
+//
+//go:generate go run generate.go
+//go:embed guest.zip
+var guest []byte
+
+// guestModule is the path of the module that they are in.
+const guestModule = "github.com/ashlar-wasm/ashlar/guest"
 
 // wasiVersion is the version of WASI that new projects are written against: what runs
 // on it runs on all of 0.2.
@@ -69,8 +80,9 @@ func Files(o Options) ([]File, error) {
 	}
 	data := struct {
 		Options
-		WASI string
-	}{o, wasiVersion}
+		WASI    string
+		Package string // the name in folders of Go packages
+	}{o, wasiVersion, strings.ReplaceAll(o.Name, "-", "")}
 	var made []File
 	folder := path.Join("files", o.Language+"-"+o.Kind)
 	err := fs.WalkDir(files, folder, func(name string, d fs.DirEntry, err error) error {
@@ -99,14 +111,39 @@ func Files(o Options) ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Language != "go" && o.Language != "tinygo" {
-		deps, err := dependencies(made)
+	more := dependencies
+	if o.Language == "go" || o.Language == "tinygo" {
+		more = o.runtime
+	}
+	others, err := more(made)
+	if err != nil {
+		return nil, err
+	}
+	made = append(made, others...)
+	slices.SortFunc(made, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	return made, nil
+}
+
+// runtime returns the packages that Go programs are linked with, as packages of the
+// project, so that it needs no other module.
+func (o *Options) runtime([]File) ([]File, error) {
+	z, err := zip.NewReader(bytes.NewReader(guest), int64(len(guest)))
+	if err != nil {
+		return nil, err
+	}
+	var made []File
+	for _, f := range z.File {
+		r, err := f.Open()
 		if err != nil {
 			return nil, err
 		}
-		made = append(made, deps...)
+		content, err := io.ReadAll(r)
+		if err != nil {
+			return nil, err
+		}
+		content = bytes.ReplaceAll(content, []byte(`"`+guestModule), []byte(`"`+o.Module+"/"+project.RuntimeDir))
+		made = append(made, File{path.Join(project.RuntimeDir, f.Name), content})
 	}
-	slices.SortFunc(made, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	return made, nil
 }
 
