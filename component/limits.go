@@ -21,7 +21,7 @@ type Limits struct {
 	// default is 1 GiB. The most that counts is 4 GiB less one page.
 	MemoryBytes uint64
 	// TableElements bounds the elements of the core tables of one instance together;
-	// the default is 1,000,000. What they leave of it at first is divided among the
+	// the default is 100,000. What they leave of it at first is divided among the
 	// tables that may grow.
 	TableElements uint64
 	// Handles bounds the handles of each component instance; the default is
@@ -65,7 +65,7 @@ func (l Limits) withDefaults() Limits {
 	}
 	l.MemoryBytes = min(l.MemoryBytes, maxMemoryBytes)
 	if l.TableElements == 0 {
-		l.TableElements = 1_000_000
+		l.TableElements = 100_000
 	}
 	if l.Handles == 0 {
 		l.Handles = 1_000_000

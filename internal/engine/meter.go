@@ -27,6 +27,10 @@ const (
 	maxBudget  = 1 << 18
 	minBudget  = 1 << 10
 	frameBytes = wasm.FrameBytes
+	// surprise is how long no guest takes for a budget that was chosen by what it
+	// did until then, unless it does something else now.
+	surprise = 4 * quantum
+	minDoubt = 20 * time.Millisecond
 	// breath is how long a guest keeps other goroutines of its processor waiting.
 	breath = 500 * time.Microsecond
 	// patience is how long a call may be busy before it has to take turns with
@@ -83,6 +87,9 @@ type Meter struct {
 	breathed time.Duration // busy when others ran last
 	fuel     uint64        // handed out
 	budget   int64
+	ceiling  int64         // of the budget, or 0 for maxBudget
+	doubt    time.Duration // for how long no surprise raises the ceiling
+	raise    time.Duration // CPU time at which the ceiling is raised
 	aside    bool          // see Aside
 	long     bool          // it had a turn
 	holds    bool          // a turn, unless it was reclaimed while it was lent
@@ -290,7 +297,9 @@ func (m *Meter) yield(ctx context.Context, left int32) int32 {
 }
 
 // adapt chooses the next budget: half of it if the last took too long, and a
-// little more each time otherwise.
+// little more each time otherwise. A guest that took much longer than it had seemed to
+// need, as for the first use of pages of memory, gets no more than it needs at that
+// speed, until it has not done so again for a while, which is twice as long each time.
 func (m *Meter) adapt(took time.Duration) {
 	most := int64(maxBudget)
 	if s := m.bounds.Stack; s > 0 {
@@ -298,12 +307,25 @@ func (m *Meter) adapt(took time.Duration) {
 		most = int64(max(minBudget, min(maxBudget, s/4/frameBytes)))
 	}
 	switch {
-	case took > 4*quantum:
-		m.budget /= 8
+	case took > surprise:
+		m.ceiling = m.budget * int64(quantum) / int64(took)
+		m.budget = m.ceiling
+		m.doubt = max(minDoubt, 2*m.doubt)
+		m.raise = m.used + m.doubt
 	case took > quantum:
 		m.budget /= 2
 	default:
 		m.budget += m.budget / 8
+	}
+	if m.ceiling > 0 {
+		if m.used > m.raise {
+			m.ceiling, m.raise = 2*m.ceiling, m.used+m.doubt
+		}
+		if m.ceiling = max(minBudget, m.ceiling); m.ceiling > maxBudget {
+			m.ceiling = 0
+		} else {
+			most = min(most, m.ceiling)
+		}
 	}
 	m.budget = max(minBudget, min(m.budget, most))
 }
