@@ -47,17 +47,21 @@ const (
 	pollables feature = "pollables"
 	// codes are exit codes other than 0 and 1.
 	codes feature = "codes"
+	// environment, exit and terminals are for programs that somebody runs.
+	environment feature = "environment"
+	exit        feature = "exit"
+	terminals   feature = "terminals"
 )
 
-var features = []feature{files, pollables, codes}
+var features = []feature{files, pollables, codes, environment, exit, terminals}
 
 // Command returns the adapter for modules that export _start, with everything that
 // any host of WASI 0.2 has.
-func Command() []byte { return build("command", files, pollables) }
+func Command() []byte { return build("command", files, pollables, environment, exit, terminals) }
 
 // Reactor returns the adapter for all other modules, with everything that any host
 // of WASI 0.2 has.
-func Reactor() []byte { return build("reactor", files, pollables) }
+func Reactor() []byte { return build("reactor", files, pollables, environment, exit, terminals) }
 
 // Options say what the adapter is to be like.
 type Options struct {
@@ -65,6 +69,9 @@ type Options struct {
 	// wasi:cli/exit.exit-with-code: hosts before WASI 0.2.12 refuse such a
 	// component. Else there is success and failure.
 	ExitCodes bool
+	// Proxy is for hosts that offer what wasi:http/proxy lists and nothing else:
+	// there are no arguments, variables, terminals and files, and proc_exit is a trap.
+	Proxy bool
 }
 
 // For returns the adapter for a module: the command if it exports _start, and only
@@ -76,17 +83,20 @@ func For(module []byte, o Options) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("decode module: %w", err)
 	}
-	var use []feature
+	use := []feature{environment, exit, terminals}
+	if o.ExitCodes {
+		use = append(use, codes)
+	}
+	if o.Proxy {
+		use = nil
+	}
 	for _, im := range m.Imports {
 		if im.Module != Name {
 			continue
 		}
-		if f := featureOf(im.Name); f != "" && !slices.Contains(use, f) {
+		if f := featureOf(im.Name); f != "" && !(o.Proxy && f == files) {
 			use = append(use, f)
 		}
-	}
-	if o.ExitCodes {
-		use = append(use, codes)
 	}
 	world := "reactor"
 	if slices.ContainsFunc(m.Exports, func(x wasm.Export) bool { return x.Kind == wasm.KindFunc && x.Name == "_start" }) {
@@ -104,6 +114,16 @@ func featureOf(function string) feature {
 		return files
 	}
 	return ""
+}
+
+// needsFile tells the functions that do nothing for descriptors other than files and
+// directories.
+func needsFile(function string) bool {
+	switch function {
+	case "fd_advise", "fd_allocate", "fd_filestat_set_size", "fd_filestat_set_times", "fd_pread", "fd_pwrite":
+		return true
+	}
+	return featureOf(function) == files
 }
 
 const (
@@ -124,15 +144,16 @@ func build(world string, use ...feature) []byte {
 		}
 	}
 	m.Exports = slices.DeleteFunc(m.Exports, func(x wasm.Export) bool {
-		of, _, ok := strings.Cut(x.Name, ":")
-		if !ok || !slices.Contains(features, feature(of)) {
-			return false
+		of, _, marked := strings.Cut(x.Name, ":")
+		marked = marked && slices.Contains(features, feature(of))
+		i := int(x.Index) - imported
+		switch {
+		case marked && !slices.Contains(use, feature(of)):
+			m.Code[i].Code = returning(m.Types[m.Functions[i].Type], 0)
+		case needsFile(x.Name) && !slices.Contains(use, files):
+			m.Code[i].Code = returning(m.Types[m.Functions[i].Type], badf)
 		}
-		if !slices.Contains(use, feature(of)) {
-			i := int(x.Index) - imported
-			m.Code[i].Code = nothing(m.Types[m.Functions[i].Type])
-		}
-		return true
+		return marked
 	})
 	worlds := []string{world}
 	if slices.Contains(use, codes) {
@@ -162,12 +183,14 @@ func build(world string, use ...feature) []byte {
 	return m.Encode()
 }
 
-// nothing is the body of a function that returns zero.
-func nothing(t wasm.FuncType) []byte {
-	const end = 0x0b
+// badf is an errno of WASI 0.1.
+const badf = 8
+
+// returning is the body of a function that returns a number below 64, or nothing.
+func returning(t wasm.FuncType, n byte) []byte {
 	body := []byte{0} // no locals
 	for range t.Results {
-		body = append(body, 0x41, 0) // i32.const 0; the functions return errno or nothing
+		body = append(body, 0x41, n) // i32.const
 	}
-	return append(body, end)
+	return append(body, 0x0b) // end
 }

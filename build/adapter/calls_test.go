@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -364,4 +365,65 @@ func TestPollable(t *testing.T) {
 		t.Errorf("descriptor %d", fd)
 	}
 	b.want(41, "path_open", 3, 0, 0, 0, 0, 0, 0, 0, 16)
+}
+
+// On a host for nothing but HTTP there is nothing of the rest, and nobody is asked
+// for it.
+func TestWithoutFeatures(t *testing.T) {
+	b := newBenchOf(t, build("reactor"), 1)
+	b.put(8, 7, 7)
+	b.want(0, "args_sizes_get", 8, 12)
+	b.want(0, "environ_sizes_get", 16, 20)
+	for at := 8; at <= 20; at += 4 {
+		if n := le.Uint32(b.guest[at:]); n != 0 {
+			t.Errorf("there are %d arguments or variables", n)
+		}
+	}
+	b.want(0, "args_get", 8, 16)
+	b.want(0, "environ_get", 8, 16)
+	b.want(8, "fd_prestat_get", 3, 8)
+	b.want(8, "path_open", 3, 0, 0, 1, 0, 0, 0, 0, 8)
+	b.want(8, "fd_read", 3, 0, 0, 8)
+	b.want(8, "fd_write", 3, 0, 0, 8)
+	b.want(8, "fd_close", 3)
+	b.want(0, "fd_fdstat_get", 1, 64)
+	if b.guest[64] != 0 {
+		t.Errorf("type %d of standard output", b.guest[64])
+	}
+	for code := range uint64(3) {
+		if err := b.inst.Func("proc_exit").Call(t.Context(), []uint64{code}); err == nil {
+			t.Errorf("goes on after proc_exit(%d)", code)
+		}
+	}
+}
+
+func TestExit(t *testing.T) {
+	for _, passed := range []bool{false, true} {
+		b := newBench(t, 1)
+		status, code := "@0.2.0#exit", "@0.2.0#exit"
+		if passed {
+			b = newBenchOf(t, build("command", exit, codes), 1)
+			status, code = "@0.2.12#exit", "@0.2.12#exit-with-code"
+		}
+		var got []string
+		b.host["wasi:cli/exit"+status] = func(s []uint64) { got = append(got, fmt.Sprint("status ", uint32(s[0]))) }
+		if passed {
+			b.host["wasi:cli/exit"+code] = func(s []uint64) {
+				got = append(got, fmt.Sprint("code ", uint32(s[0])))
+				panic(errors.New("exit"))
+			}
+		}
+		for _, c := range []uint64{0, 1, 2, 255, 256, 257, 1<<32 - 1} {
+			if err := b.inst.Func("proc_exit").Call(t.Context(), []uint64{c}); err == nil {
+				t.Errorf("goes on after proc_exit(%d)", c)
+			}
+		}
+		want := []string{"status 0", "status 1", "status 1", "status 1", "status 1", "status 1", "status 1"}
+		if passed {
+			want = []string{"status 0", "status 1", "code 2", "code 255", "code 1", "code 1", "code 255"}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("the host is told %q, want %q", got, want)
+		}
+	}
 }

@@ -28,9 +28,11 @@ type bench struct {
 
 var le = binary.LittleEndian
 
-func newBench(t *testing.T, pages int) *bench {
+func newBench(t *testing.T, pages int) *bench { return newBenchOf(t, Command(), pages) }
+
+func newBenchOf(t *testing.T, adapter []byte, pages int) *bench {
 	t.Helper()
-	m, err := wasm.Decode(Command())
+	m, err := wasm.Decode(adapter)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +84,7 @@ func newBench(t *testing.T, pages int) *bench {
 			t.Fatal(err)
 		}
 	}
-	code, err := e.Compile(t.Context(), Command())
+	code, err := e.Compile(t.Context(), adapter)
 	if err != nil {
 		t.Fatal(err)
 	}

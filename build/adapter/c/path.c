@@ -82,12 +82,12 @@ WASI(path_filestat_get)(u32 fd, u32 lookup, u32 at, u32 n, u32 result)
 	errno_t e = place(fd, PATH_FILESTAT_GET, at, n, &d, &p);
 	if (e != SUCCESS)
 		return e;
-	if (!guest_has(result, 64))
-		return EFAULT;
 	struct stat_result s;
 	descriptor_stat_at(d->handle, lookup & LOOKUP_FOLLOW, p.at, p.n, &s);
 	if (s.failed)
 		return errno_of(s.code);
+	if (!guest_has(result, 64))
+		return EFAULT;
 	struct hash_result h;
 	descriptor_metadata_hash_at(d->handle, lookup & LOOKUP_FOLLOW, p.at, p.n, &h);
 	put_stat(result, &s.stat, inode_of(&h));

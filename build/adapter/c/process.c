@@ -10,15 +10,12 @@ static u32 text_size(const struct list *s, u32 count)
 	return n;
 }
 
-// put_text writes pieces one after the other, each followed by a byte.
-static bool put_text(u32 *at, const struct list *s, char end)
+// put_text writes a text and a byte, which must fit, and returns what is behind.
+static u32 put_text(u32 at, const struct list *s, char end)
 {
-	if (!guest_has(*at, (u64)s->count + 1))
-		return false;
-	guest_write(*at, s->at, s->count);
-	guest_store8(*at + s->count, end);
-	*at += s->count + 1;
-	return true;
+	guest_write(at, s->at, s->count);
+	guest_store8(at + s->count, end);
+	return at + s->count + 1;
 }
 
 static errno_t put_sizes(u32 count, u32 size, u32 count_result, u32 size_result)
@@ -27,26 +24,39 @@ static errno_t put_sizes(u32 count, u32 size, u32 count_result, u32 size_result)
 	return e != SUCCESS ? e : guest_put32(size_result, size);
 }
 
+// Hosts that are not for commands have neither arguments nor variables.
+FEATURE(environment, arguments) void arguments(struct list *l)
+{
+	cli_get_arguments(l);
+}
+
+FEATURE(environment, variables) void variables(struct list *l)
+{
+	cli_get_environment(l);
+}
+
 WASI(args_sizes_get)(u32 count, u32 size)
 {
 	scratch_free();
-	struct list args;
-	cli_get_arguments(&args);
+	struct list args = {0};
+	arguments(&args);
 	return put_sizes(args.count, text_size(args.at, args.count) + args.count, count, size);
 }
 
 WASI(args_get)(u32 list, u32 text)
 {
 	scratch_free();
-	struct list args;
-	cli_get_arguments(&args);
+	struct list args = {0};
+	arguments(&args);
 	const struct list *arg = args.at;
 	for (; args.count > 0; args.count--, arg++, list += 4) {
+		if (!guest_has(text, (u64)arg->count + 1))
+			return EFAULT;
+		u32 next = put_text(text, arg, 0);
 		errno_t e = guest_put32(list, text);
 		if (e != SUCCESS)
 			return e;
-		if (!put_text(&text, arg, 0))
-			return EFAULT;
+		text = next;
 	}
 	return SUCCESS;
 }
@@ -54,23 +64,25 @@ WASI(args_get)(u32 list, u32 text)
 WASI(environ_sizes_get)(u32 count, u32 size)
 {
 	scratch_free();
-	struct list vars;
-	cli_get_environment(&vars);
+	struct list vars = {0};
+	variables(&vars);
 	return put_sizes(vars.count, text_size(vars.at, 2 * vars.count) + 2 * vars.count, count, size);
 }
 
 WASI(environ_get)(u32 list, u32 text)
 {
 	scratch_free();
-	struct list vars;
-	cli_get_environment(&vars);
+	struct list vars = {0};
+	variables(&vars);
 	const struct pair *var = vars.at;
 	for (; vars.count > 0; vars.count--, var++, list += 4) {
+		if (!guest_has(text, (u64)var->key.count + var->value.count + 2))
+			return EFAULT;
+		u32 next = put_text(put_text(text, &var->key, '='), &var->value, 0);
 		errno_t e = guest_put32(list, text);
 		if (e != SUCCESS)
 			return e;
-		if (!put_text(&text, &var->key, '=') || !put_text(&text, &var->value, 0))
-			return EFAULT;
+		text = next;
 	}
 	return SUCCESS;
 }
@@ -142,10 +154,15 @@ FEATURE(codes, exit_with_code) void exit_with_code(u32 code)
 	cli_exit_with_code(code != 0 && code % 256 == 0 ? 1 : code % 256);
 }
 
+FEATURE(exit, exit_with_status) void exit_with_status(bool failed)
+{
+	cli_exit(failed);
+}
+
 __attribute__((export_name("proc_exit"))) void proc_exit(u32 code)
 {
 	if (code > 1)
 		exit_with_code(code);
-	cli_exit(code != 0);
+	exit_with_status(code != 0);
 	__builtin_trap();
 }

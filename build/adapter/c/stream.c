@@ -29,30 +29,33 @@ void stream_close(struct descriptor *d)
 		output_drop(d->handle);
 }
 
-void stream_type(struct descriptor *d)
+// terminal tells whether a standard stream is one.
+FEATURE(terminals, terminal) bool terminal(u32 kind)
 {
-	if (d->typed)
-		return;
-	struct optional_handle terminal;
-	switch (d->kind) {
+	struct optional_handle t;
+	switch (kind) {
 	case STDIN:
-		cli_get_terminal_stdin(&terminal);
-		break;
+		cli_get_terminal_stdin(&t);
+		if (t.some)
+			cli_drop_terminal_input(t.handle);
+		return t.some;
 	case STDOUT:
-		cli_get_terminal_stdout(&terminal);
+		cli_get_terminal_stdout(&t);
 		break;
 	default:
-		cli_get_terminal_stderr(&terminal);
+		cli_get_terminal_stderr(&t);
 		break;
 	}
+	if (t.some)
+		cli_drop_terminal_output(t.handle);
+	return t.some;
+}
+
+void stream_type(struct descriptor *d)
+{
+	if (!d->typed && terminal(d->kind))
+		d->type = TYPE_CHARACTER_DEVICE;
 	d->typed = true;
-	if (!terminal.some)
-		return;
-	d->type = TYPE_CHARACTER_DEVICE;
-	if (d->kind == STDIN)
-		cli_drop_terminal_input(terminal.handle);
-	else
-		cli_drop_terminal_output(terminal.handle);
 }
 
 errno_t stream_read(struct descriptor *d, struct buffers b, u32 result)
