@@ -46,7 +46,6 @@ type closer interface{ Close() }
 // where they call something that blocks: these need no lock.
 var (
 	spare    *Call // calls for reuse
-	calling  *Call // of the import that is being called
 	entering *Call // has the arguments of the export that is called next
 	returned *Call // has the results of the export that returned last
 )
@@ -167,45 +166,6 @@ func (c *Call) AllocList(n int, size, align uint32) uint32 {
 	}
 	return c.Alloc(uint32(total), align)
 }
-
-// realloc is cabi_realloc of the canonical ABI.
-func realloc(old, oldSize, align, size uint32) uint32 {
-	if size <= oldSize && old != 0 {
-		return old
-	}
-	if size == 0 {
-		return align
-	}
-	c := calling
-	if c == nil {
-		if entering == nil {
-			entering = NewCall()
-		}
-		c = entering
-	}
-	p := c.block(size)
-	if oldSize > 0 {
-		copy(unsafe.Slice((*byte)(pointer(p)), oldSize), unsafe.Slice((*byte)(pointer(old)), oldSize))
-	}
-	return p
-}
-
-//go:wasmexport cabi_realloc
-func cabiRealloc(old, oldSize, align, size uint32) uint32 {
-	procPin()
-	p := realloc(old, oldSize, align, size)
-	procUnpin()
-	return p
-}
-
-// While a goroutine is pinned, the garbage collector does not start, an
-// allocation does not help it, and no other goroutine runs.
-//
-//go:linkname procPin runtime.procPin
-func procPin() int
-
-//go:linkname procUnpin runtime.procUnpin
-func procUnpin()
 
 func address(p unsafe.Pointer) uint32 { return uint32(uintptr(p)) }
 

@@ -1,0 +1,47 @@
+package abi
+
+import "unsafe"
+
+//lint:file-ignore U1000 the other side calls cabi_realloc
+
+// calling is the import that is being called, or nil.
+var calling *Call
+
+// realloc is cabi_realloc of the canonical ABI.
+func realloc(old, oldSize, align, size uint32) uint32 {
+	if size <= oldSize && old != 0 {
+		return old
+	}
+	if size == 0 {
+		return align
+	}
+	c := calling
+	if c == nil {
+		if entering == nil {
+			entering = NewCall()
+		}
+		c = entering
+	}
+	p := c.block(size)
+	if oldSize > 0 {
+		copy(unsafe.Slice((*byte)(pointer(p)), oldSize), unsafe.Slice((*byte)(pointer(old)), oldSize))
+	}
+	return p
+}
+
+//go:wasmexport cabi_realloc
+func cabiRealloc(old, oldSize, align, size uint32) uint32 {
+	procPin()
+	p := realloc(old, oldSize, align, size)
+	procUnpin()
+	return p
+}
+
+// While a goroutine is pinned, the garbage collector does not start, an
+// allocation does not help it, and no other goroutine runs.
+//
+//go:linkname procPin runtime.procPin
+func procPin() int
+
+//go:linkname procUnpin runtime.procUnpin
+func procUnpin()

@@ -1,0 +1,5 @@
+//go:build !wasm
+
+package guest
+
+func pollableFD(uint32) int32 { panic("pollables are for wasm") }
