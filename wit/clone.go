@@ -73,12 +73,14 @@ func (c *cloner) typeDef(t *TypeDef) *TypeDef {
 		clone.Owner = c.to
 	}
 	clone.root = nil
-	clone.Kind = mapKind(t.Kind, c.typ)
+	clone.Kind = MapKind(t.Kind, c.typ)
 	return &clone
 }
 
-// mapKind returns a copy of a kind in which f was applied to every type.
-func mapKind(k Kind, f func(Type) Type) Kind {
+// MapKind returns a copy of a kind in which f was applied to every type that it
+// refers to and that is not nil. For the resource of a handle f must return a
+// *TypeDef.
+func MapKind(k Kind, f func(Type) Type) Kind {
 	opt := func(t Type) Type {
 		if t == nil {
 			return nil

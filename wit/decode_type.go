@@ -94,7 +94,7 @@ func (d *decoder) valType(s *binScope, v binary.ValType, depth int) (Type, error
 	def := &TypeDef{Kind: kind}
 	d.types[t.base()] = def
 	weight := 1
-	mapKind(kind, func(part Type) Type {
+	MapKind(kind, func(part Type) Type {
 		if p, ok := part.(*TypeDef); ok {
 			weight += d.weights[p]
 		}

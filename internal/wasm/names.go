@@ -5,11 +5,12 @@ import (
 	"slices"
 )
 
-// Names is what the name section tells: the name of the module, and names of functions by
-// index. Either may be missing.
+// Names is what the name section tells: the name of the module, and names of functions
+// and globals by index. Any may be missing.
 type Names struct {
 	Module    string
 	Functions map[uint32]string
+	Globals   map[uint32]string
 }
 
 // Names reads the name section. Names are for people: where the section is malformed,
@@ -28,16 +29,24 @@ func (m *Module) Names() Names {
 		case 0:
 			names.Module = body.name()
 		case 1:
-			n := body.count("function names", maxFunctions)
-			names.Functions = make(map[uint32]string, n)
-			for range n {
-				index, name := body.u32(), body.name()
-				if body.err != nil {
-					return names
-				}
-				names.Functions[index] = name
-			}
+			names.Functions = body.nameMap("function names", maxFunctions)
+		case 7:
+			names.Globals = body.nameMap("global names", maxGlobals)
 		}
+	}
+	return names
+}
+
+// nameMap reads names by index, up to the first fault.
+func (r *reader) nameMap(what string, limit uint32) map[uint32]string {
+	n := r.count(what, limit)
+	names := make(map[uint32]string, n)
+	for range n {
+		index, name := r.u32(), r.name()
+		if r.err != nil {
+			break
+		}
+		names[index] = name
 	}
 	return names
 }
@@ -50,14 +59,20 @@ func (m *Module) SetNames(names Names) {
 	if names.Module != "" {
 		data = appendSection(data, 0, appendName(nil, names.Module))
 	}
-	if len(names.Functions) > 0 {
-		functions := appendU32(nil, uint32(len(names.Functions)))
-		for _, index := range slices.Sorted(maps.Keys(names.Functions)) {
-			functions = appendName(appendU32(functions, index), names.Functions[index])
-		}
-		data = appendSection(data, 1, functions)
-	}
+	data = appendNameMap(data, 1, names.Functions)
+	data = appendNameMap(data, 7, names.Globals)
 	if len(data) > 0 {
 		m.Customs = append(m.Customs, Custom{Name: "name", Data: data})
 	}
+}
+
+func appendNameMap(b []byte, section byte, names map[uint32]string) []byte {
+	if len(names) == 0 {
+		return b
+	}
+	body := appendU32(nil, uint32(len(names)))
+	for _, index := range slices.Sorted(maps.Keys(names)) {
+		body = appendName(appendU32(body, index), names[index])
+	}
+	return appendSection(b, section, body)
 }

@@ -1,5 +1,7 @@
 package wasm
 
+import "slices"
+
 // Producer is one entry of a producers section: a tool or language and its
 // version.
 type Producer struct {
@@ -20,4 +22,31 @@ func DecodeProducers(data []byte) ([]Producer, error) {
 		}
 	}
 	return out, r.err
+}
+
+// EncodeProducers writes the contents of a producers custom section. Fields and
+// their entries stay in the order of their first appearance; of entries of one
+// field and name the last is taken.
+func EncodeProducers(producers []Producer) []byte {
+	var fields []string
+	byField := map[string][]Producer{}
+	for _, p := range producers {
+		entries := byField[p.Field]
+		if entries == nil {
+			fields = append(fields, p.Field)
+		}
+		if i := slices.IndexFunc(entries, func(e Producer) bool { return e.Name == p.Name }); i >= 0 {
+			entries[i] = p
+		} else {
+			byField[p.Field] = append(entries, p)
+		}
+	}
+	b := appendU32(nil, uint32(len(fields)))
+	for _, field := range fields {
+		b = appendU32(appendName(b, field), uint32(len(byField[field])))
+		for _, p := range byField[field] {
+			b = appendName(appendName(b, p.Name), p.Version)
+		}
+	}
+	return b
 }

@@ -1,0 +1,353 @@
+package componentize
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/ashlar-wasm/ashlar/internal/binary"
+	"github.com/ashlar-wasm/ashlar/internal/wasm"
+	"github.com/ashlar-wasm/ashlar/wit"
+)
+
+const (
+	mainMemoryModule = "__main_memory__"
+	mainModule       = "__main_module__"
+	standardPrefix   = "cm32p2"
+)
+
+// findSources finds where the imports of a module come from.
+func (l *linker) findSources(m *coreModule) error {
+	m.sources = nil
+	for i := range m.wasm.Imports {
+		im := &m.wasm.Imports[i]
+		name := m.importName(im)
+		s, err := l.findSource(m, im.Module, name, im, m.imports[i])
+		if err != nil {
+			return fmt.Errorf("import %q of %q: %w", name, im.Module, err)
+		}
+		m.sources = append(m.sources, s)
+	}
+	return nil
+}
+
+func (l *linker) findSource(m *coreModule, module, name string, im *wasm.Import, t wasm.ExternType) (*source, error) {
+	switch {
+	case isMemoryImport(im):
+		return l.memorySource(m)
+	case module == mainModule && !m.main():
+		return l.mainSource(name, t)
+	case t.Kind != wasm.KindFunc:
+		return nil, fmt.Errorf("it is a %v: only functions can be imported", t.Kind)
+	case module == mainMemoryModule && !m.main():
+		return l.accessorSource(name, t.Func)
+	}
+	if a := l.adapter(module); a != nil {
+		if a == m || slices.Contains(l.modules, a) {
+			return nil, fmt.Errorf("adapter %s is instantiated before", a.name)
+		}
+		return &source{
+			key: "adapter/" + module + "/" + name, debug: "adapt-" + module + "-" + name, sort: binary.SortCoreFunc, typ: t.Func,
+			after:  []*coreModule{a},
+			define: func(a2 *assembler) (uint32, error) { return a2.coreExport(a, binary.SortCoreFunc, name), nil },
+		}, nil
+	}
+	at := setup{m, importReallocs}
+	if rest, ok := strings.CutPrefix(module, mainMemoryModule+"|"); ok && !m.main() {
+		at, module = setup{l.main(), mainReallocs}, rest
+	}
+	s, err := l.worldSource(m, module, name, t.Func, at)
+	if err != nil {
+		return nil, err
+	}
+	if s == nil {
+		return nil, errors.New("there is no such import: " + l.known(m))
+	}
+	if s.typ.Params != nil || s.typ.Results != nil || s.sort == binary.SortCoreFunc {
+		if err := checkType(t.Func, s.typ); err != nil {
+			return nil, err
+		}
+	}
+	s.debug = module + "-" + name
+	return s, nil
+}
+
+func (l *linker) adapter(name string) *coreModule {
+	for _, a := range l.all[1:] {
+		if a.name == name {
+			return a
+		}
+	}
+	return nil
+}
+
+// known says what could have been imported.
+func (l *linker) known(m *coreModule) string {
+	if len(m.worlds) == 0 {
+		return fmt.Sprintf("the %s has no embedded world", m)
+	}
+	var names []string
+	for _, item := range l.world.imports {
+		if item.Interface != nil {
+			names = append(names, item.ExternName())
+		}
+	}
+	if len(names) == 0 {
+		return "the embedded world imports no interface"
+	}
+	return "the embedded world has " + strings.Join(names, ", ")
+}
+
+func (l *linker) memorySource(m *coreModule) (*source, error) {
+	s := &source{key: "memory", debug: "memory", sort: binary.SortCoreMemory}
+	memory, err := l.memoryOf(l.main())
+	if err != nil {
+		return nil, err
+	}
+	if memory == nil {
+		return nil, errors.New(`the main module exports no memory named "memory"`)
+	}
+	if memory.module != nil {
+		s.after = []*coreModule{memory.module}
+	}
+	s.define = func(a *assembler) (uint32, error) {
+		return a.coreExport(memory.module, binary.SortCoreMemory, memory.name), nil
+	}
+	return s, nil
+}
+
+var coreSorts = map[wasm.Kind]binary.Sort{
+	wasm.KindFunc: binary.SortCoreFunc, wasm.KindTable: binary.SortCoreTable, wasm.KindMemory: binary.SortCoreMemory,
+	wasm.KindGlobal: binary.SortCoreGlobal, wasm.KindTag: binary.SortCoreTag,
+}
+
+// mainSource is an export of the main module that an adapter imports.
+func (l *linker) mainSource(name string, t wasm.ExternType) (*source, error) {
+	main := l.main()
+	if t.Kind == wasm.KindFunc && slices.Contains(adapterReallocs, name) {
+		if r, err := l.reallocOf(main, adapterReallocs); err != nil || r != nil {
+			if r != nil {
+				name = r.name
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	have, ok := main.exports[name]
+	if !ok {
+		return nil, fmt.Errorf("the main module does not export %q", name)
+	}
+	if have.Kind != t.Kind {
+		return nil, fmt.Errorf("the main module's export %q is a %v, not a %v", name, have.Kind, t.Kind)
+	}
+	if t.Kind == wasm.KindFunc {
+		if err := checkType(have.Func, t.Func); err != nil {
+			return nil, fmt.Errorf("the main module's export %q: %w", name, err)
+		}
+	}
+	sort := coreSorts[t.Kind]
+	return &source{
+		key: "main/" + name, debug: name, sort: sort, typ: t.Func, after: []*coreModule{main},
+		define: func(a *assembler) (uint32, error) { return a.coreExport(main, sort, name), nil },
+	}, nil
+}
+
+// worldSource finds an import of the world. It returns nil if there is none.
+func (l *linker) worldSource(m *coreModule, module, name string, t wasm.FuncType, at setup) (*source, error) {
+	prefix, root := "[export]", "$root"
+	standard := false
+	if rest, ok := strings.CutPrefix(module, standardPrefix); ok {
+		module, prefix, root, standard = rest, "_ex_", "", true
+		if module != "" {
+			if module, ok = strings.CutPrefix(module, "|"); !ok {
+				return nil, nil
+			}
+			root = "|" // no interface has this name
+		}
+	}
+	exported := false
+	if rest, ok := strings.CutPrefix(module, prefix); ok {
+		module, exported = rest, true
+	}
+	if module == root {
+		return l.rootSource(m, name, t, at, exported)
+	}
+	if module == "env" && !standard {
+		if s := l.environmentSource(name, t); s != nil {
+			return s, nil
+		}
+	}
+	items := l.world.imports
+	if exported {
+		items = l.world.exports
+	}
+	item := findInterface(items, module, standard)
+	if item == nil {
+		return nil, nil
+	}
+	if !exported {
+		function, conv := name, synchronous
+		if rest, ok := strings.CutPrefix(name, "[async-lower]"); ok && !standard {
+			function, conv = rest, asynchronous
+		}
+		if f := item.Interface.Function(function); f != nil {
+			return l.lowerSource(m, item, f, conv, at)
+		}
+	}
+	if s := resourceSource(item, name, exported, standard); s != nil {
+		return s, nil
+	}
+	if !standard {
+		if s, err := l.typedSource(m, item, name, exported, at); s != nil || err != nil {
+			return s, err
+		}
+	}
+	return nil, fmt.Errorf("interface %s has no such function", item.ExternName())
+}
+
+// rootSource finds an import of the world that is in no interface.
+func (l *linker) rootSource(m *coreModule, name string, t wasm.FuncType, at setup, exported bool) (*source, error) {
+	if !exported {
+		function, conv := name, synchronous
+		if rest, ok := strings.CutPrefix(name, "[async-lower]"); ok {
+			function, conv = rest, asynchronous
+		}
+		for _, item := range l.world.imports {
+			if item.Function != nil && item.Name == function {
+				return l.lowerSource(m, item, item.Function, conv, at)
+			}
+			if item.Type != nil {
+				if s := resourceOf(item.Type, item, name, false, false); s != nil {
+					return s, nil
+				}
+				if s := resourceOf(item.Type, item, name, false, true); s != nil {
+					return s, nil
+				}
+			}
+		}
+		if s, err := l.builtinSource(m, name, at); s != nil || err != nil {
+			return s, err
+		}
+	}
+	if s, err := l.typedSource(m, nil, name, exported, at); s != nil || err != nil {
+		return s, err
+	}
+	return nil, errors.New("the world has no such function")
+}
+
+// findInterface finds the interface that a module name stands for: of the version that
+// it has, or else of another one of the track.
+func findInterface(items []*wit.WorldItem, name string, standard bool) *wit.WorldItem {
+	for _, item := range items {
+		if item.Interface == nil {
+			continue
+		}
+		if have := item.ExternName(); have == name && !standard || standard && canonicalName(item) == name {
+			return item
+		}
+	}
+	base, version, ok := strings.Cut(name, "@")
+	if !ok || standard || !wit.ValidVersion(version) {
+		return nil
+	}
+	for _, item := range items {
+		if item.Interface == nil || item.Name != "" {
+			continue
+		}
+		have := item.Interface.Package.Name.Version
+		if unversioned(item.ExternName()) == base && wit.VersionTrack(have) == wit.VersionTrack(version) {
+			return item
+		}
+	}
+	return nil
+}
+
+// lowerSource is a function that the component imports.
+func (l *linker) lowerSource(m *coreModule, item *wit.WorldItem, f *wit.Function, conv convention, at setup) (*source, error) {
+	t, n := l.sigs.lowered(f, conv)
+	e, err := m.encodingOf(item, f, false)
+	if err != nil {
+		return nil, err
+	}
+	o, err := l.options(m, n, e, at)
+	if err != nil {
+		return nil, err
+	}
+	o.async = conv != synchronous
+	return &source{
+		key: "lower/" + item.ExternName() + "/" + f.Name + "/" + o.key(), sort: binary.SortCoreFunc, typ: t,
+		after: o.after(), item: item, function: f,
+		define: func(a *assembler) (uint32, error) {
+			opts := a.options(o)
+			return a.def(&binary.Canon{Op: binary.CanonLower, Func: a.importedFunction(item, f), Opts: opts}), nil
+		},
+	}, nil
+}
+
+// resourceSource finds a built-in on a resource of an interface.
+func resourceSource(item *wit.WorldItem, name string, exported, standard bool) *source {
+	for _, t := range item.Interface.Types {
+		if s := resourceOf(t, item, name, exported, standard); s != nil {
+			return s
+		}
+	}
+	return nil
+}
+
+// resourceOf returns the built-in on a resource of that name, or nil.
+func resourceOf(t *wit.TypeDef, item *wit.WorldItem, name string, exported, standard bool) *source {
+	if _, ok := t.Root().Kind.(*wit.Resource); !ok {
+		return nil
+	}
+	for _, b := range []struct {
+		op               binary.CanonOp
+		legacy, standard string
+		results          []wasm.ValType
+	}{
+		{binary.CanonResourceDrop, "[resource-drop]", "_drop", nil},
+		{binary.CanonResourceNew, "[resource-new]", "_new", []wasm.ValType{wasm.I32}},
+		{binary.CanonResourceRep, "[resource-rep]", "_rep", []wasm.ValType{wasm.I32}},
+	} {
+		if name != b.legacy+t.Name && (!standard || name != t.Name+b.standard) {
+			continue
+		}
+		if _, own := t.Kind.(*wit.Resource); b.op != binary.CanonResourceDrop && !(exported && own) {
+			return nil
+		}
+		s := &source{
+			key: fmt.Sprintf("%v/%t/%s/%s", b.op, exported, item.ExternName(), t.Name), sort: binary.SortCoreFunc,
+			typ: wasm.FuncType{Params: []wasm.ValType{wasm.I32}, Results: b.results},
+			define: func(a *assembler) (uint32, error) {
+				index, err := a.typeOf(item, t, exported)
+				return a.def(&binary.Canon{Op: b.op, Type: index}), err
+			},
+		}
+		if !exported {
+			s.item = item
+		}
+		s.types = []wit.Type{t}
+		return s
+	}
+	return nil
+}
+
+// key tells options apart.
+func (o *options) key() string {
+	s := fmt.Sprintf("%d/%v/%t", o.needs, o.encoding, o.async)
+	if o.memory != nil {
+		s += "/" + o.memory.key()
+	}
+	if o.realloc != nil {
+		s += "/" + o.realloc.key()
+	}
+	return s
+}
+
+func (x *coreExport) key() string {
+	if x.module == nil {
+		return "shim:" + x.name
+	}
+	return x.module.name + ":" + x.name
+}

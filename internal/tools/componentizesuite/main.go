@@ -1,0 +1,212 @@
+// Command componentizesuite runs wit-component's tests against package
+// componentize.
+//
+//	go run ./internal/tools/componentizesuite [-v] [-run CASE] CASES
+//
+// CASES is a folder with the folders of tests/components of wasm-tools, in which
+// the .wat files were turned into .wasm, and what comments in the text say into
+// files: NAME.name has the module name of an adapter, config.toml the options of
+// a case. Each module gets the world of its name embedded. The component that is
+// made must import and export the same with the same types as component.wasm, and
+// pass the validator; of a case that begins with error- none must be made.
+//
+// Cases of dynamic linking (lib-*.wasm) are left out. Each failure is printed with
+// its name; the last line is "passed P of N, left out L".
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/ashlar-wasm/ashlar/build/componentize"
+	"github.com/ashlar-wasm/ashlar/wit"
+)
+
+func main() {
+	verbose := flag.Bool("v", false, "print the errors of cases that are refused")
+	only := flag.String("run", "", "run this case only")
+	out := flag.String("o", "", "write the components to this folder")
+	flag.Parse()
+	if flag.NArg() != 1 {
+		fmt.Fprintln(os.Stderr, "usage: componentizesuite [-v] [-run CASE] CASES")
+		os.Exit(2)
+	}
+	entries, err := os.ReadDir(flag.Arg(0))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	var passed, total, left int
+	for _, e := range entries {
+		if !e.IsDir() || *only != "" && e.Name() != *only {
+			continue
+		}
+		dir := filepath.Join(flag.Arg(0), e.Name())
+		if reason := leftOut(dir); reason != "" {
+			fmt.Printf("LEFT OUT %s: %s\n", e.Name(), reason)
+			left++
+			continue
+		}
+		total++
+		component, err := build(dir)
+		if err == nil && *out != "" {
+			if err := os.WriteFile(filepath.Join(*out, e.Name()+".wasm"), component, 0o644); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+		}
+		if strings.HasPrefix(e.Name(), "error-") {
+			if *verbose {
+				want, _ := os.ReadFile(filepath.Join(dir, "error.txt"))
+				fmt.Printf("%s:\n  %v\n  wit-component: %s\n", e.Name(), err, want)
+			}
+			if err == nil {
+				fmt.Printf("FAIL %s: was accepted\n", e.Name())
+				continue
+			}
+			passed++
+			continue
+		}
+		if err == nil {
+			err = same(filepath.Join(dir, "component.wasm"), component)
+		}
+		if err != nil {
+			fmt.Printf("FAIL %s: %v\n", e.Name(), err)
+			continue
+		}
+		passed++
+	}
+	fmt.Printf("passed %d of %d, left out %d\n", passed, total, left)
+	if passed != total || total == 0 {
+		os.Exit(1)
+	}
+}
+
+// leftOut says why a case can't be run, or "".
+func leftOut(dir string) string {
+	if libs, _ := filepath.Glob(filepath.Join(dir, "*lib-*.wasm")); len(libs) > 0 {
+		return "links libraries dynamically"
+	}
+	if _, err := os.Stat(filepath.Join(dir, "module.wasm")); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// build makes the component of a case.
+func build(dir string) ([]byte, error) {
+	resolve, err := wit.ParsePath(dir, wit.Options{})
+	if err != nil {
+		return nil, err
+	}
+	module, err := embed(dir, resolve, "module")
+	if err != nil {
+		return nil, err
+	}
+	var opts componentize.Options
+	adapters, _ := filepath.Glob(filepath.Join(dir, "adapt-*.wasm"))
+	slices.Sort(adapters)
+	for _, path := range adapters {
+		stem := strings.TrimSuffix(filepath.Base(path), ".wasm")
+		m, err := embed(dir, resolve, stem)
+		if err != nil {
+			return nil, err
+		}
+		name := strings.TrimPrefix(stem, "adapt-")
+		if b, err := os.ReadFile(filepath.Join(dir, stem+".name")); err == nil {
+			name = string(b)
+		}
+		opts.Adapters = append(opts.Adapters, componentize.Adapter{Name: name, Module: m})
+	}
+	return componentize.New(module, opts)
+}
+
+// embed reads a module and embeds the world of its name.
+func embed(dir string, resolve *wit.Resolve, name string) ([]byte, error) {
+	module, err := os.ReadFile(filepath.Join(dir, name+".wasm"))
+	if err != nil {
+		return nil, err
+	}
+	world := resolve.Main.World(name)
+	if world == nil {
+		return nil, fmt.Errorf("there is no world %q", name)
+	}
+	return componentize.Embed(module, world, componentize.EmbedOptions{})
+}
+
+// same compares the interface of a component with that of the expected one.
+func same(path string, component []byte) error {
+	expected, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	want, err := text(expected)
+	if err != nil {
+		return fmt.Errorf("expected component: %w", err)
+	}
+	got, err := text(component)
+	if err != nil {
+		return err
+	}
+	if want == got {
+		return nil
+	}
+	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
+	for i := range max(len(w), len(g)) {
+		a, b := "(end)", "(end)"
+		if i < len(w) {
+			a = w[i]
+		}
+		if i < len(g) {
+			b = g[i]
+		}
+		if a != b {
+			return fmt.Errorf("line %d:\n  want %s\n  got  %s", i+1, a, b)
+		}
+	}
+	return errors.New("different")
+}
+
+// text writes what a component imports and exports, in an order that does not depend
+// on that in the component.
+func text(component []byte) (string, error) {
+	r, world, err := wit.Decode(component)
+	if err != nil {
+		return "", err
+	}
+	if world == nil {
+		return "", errors.New("no component but a package")
+	}
+	byName := func(a, b *wit.WorldItem) int { return strings.Compare(a.ExternName(), b.ExternName()) }
+	slices.SortFunc(world.Imports, byName)
+	slices.SortFunc(world.Exports, byName)
+	for _, items := range [][]*wit.WorldItem{world.Imports, world.Exports} {
+		for _, item := range items {
+			if item.Interface != nil {
+				sortInterface(item.Interface)
+			}
+		}
+	}
+	var nested []*wit.Package
+	for _, p := range r.Packages {
+		slices.SortFunc(p.Interfaces, func(a, b *wit.Interface) int { return strings.Compare(a.Name, b.Name) })
+		for _, i := range p.Interfaces {
+			sortInterface(i)
+		}
+		if p != r.Main {
+			nested = append(nested, p)
+		}
+	}
+	slices.SortFunc(nested, func(a, b *wit.Package) int { return strings.Compare(a.Name.String(), b.Name.String()) })
+	return wit.Print(r.Main, nested...), nil
+}
+
+func sortInterface(i *wit.Interface) {
+	slices.SortFunc(i.Types, func(a, b *wit.TypeDef) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(i.Functions, func(a, b *wit.Function) int { return strings.Compare(a.Name, b.Name) })
+}
