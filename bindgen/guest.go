@@ -12,6 +12,8 @@ import (
 	"github.com/ashlar-wasm/ashlar/wit"
 )
 
+//go:generate go run generate_guest.go
+
 // GuestOptions say what to generate for guests, and where it is put.
 type GuestOptions struct {
 	// World is the world that components have which are written with the
@@ -90,7 +92,6 @@ type guestWorld struct {
 	root     *generator // has what generators share; it writes nothing
 	packages []*guestPackage
 	home     map[typeKey]*guestPackage
-	aliases  []string // the names by which packages import others
 	// versioned are the names of packages that are there in several versions.
 	versioned map[string]bool
 }
@@ -199,26 +200,43 @@ func (w *guestWorld) arrange(units []*unit, opts GuestOptions) {
 	}
 	count := map[string]int{}
 	for _, p := range w.packages {
-		count[p.name]++
+		count[p.short()]++
 	}
 	taken := nameSet{}
 	for _, p := range w.packages {
-		names := []string{p.name}
-		if count[p.name] > 1 {
-			names = nil
+		var names []string
+		if count[p.short()] == 1 {
+			if strings.HasPrefix(p.dir, "export/") && count[p.name] == 0 {
+				names = append(names, p.name)
+			}
+			names = append(names, p.short())
 		}
-		parent := path.Base(path.Dir(p.dir))
+		parent := packageName(path.Base(path.Dir(p.dir)))
 		if strings.HasPrefix(p.dir, "export/") {
-			names = append(names, "export"+p.name, "export"+packageName(parent)+p.name)
-		} else if p.dir != "" {
-			names = append(names, packageName(parent)+p.name)
+			parent = "export" + parent
 		}
-		if len(names) == 0 {
-			names = []string{p.name + "world"}
-		}
-		p.alias = taken.pick(names...)
-		w.aliases = append(w.aliases, p.alias)
+		p.alias = taken.pick(append(names, parent+p.name)...)
 	}
+}
+
+// others returns the names by which files may import the other packages.
+func (p *guestPackage) others() []string {
+	var names []string
+	for _, other := range p.world.packages {
+		if other != p {
+			names = append(names, other.alias)
+		}
+	}
+	return names
+}
+
+// short returns the name by which the package is imported if it is the only one
+// of that name.
+func (p *guestPackage) short() string {
+	if strings.HasPrefix(p.dir, "export/") {
+		return "export" + p.name
+	}
+	return p.name
 }
 
 // generator returns the generator for a package.

@@ -61,12 +61,15 @@ func (g *generator) members(u *unit) []member {
 			params = params[1:]
 		}
 		taken := []string{"ctx", "err", "result"}
-		if g.guest != nil {
-			taken = append([]string{"self", "result", "err"}, g.guest.world.aliases...)
+		switch {
+		case g.guest != nil && u.export:
+			taken = nil // the method of an interface has no body
+		case g.guest != nil:
+			taken = append([]string{"self", "v", "result", "err"}, g.guest.others()...)
 		}
 		for _, p := range params {
 			name := unexported(p.Name, taken...)
-			for (u.export || g.guest != nil) && (shadows(name) || contains(taken, name)) {
+			for u.export != (g.guest != nil) && (shadows(name) || contains(taken, name)) {
 				name += "_"
 			}
 			taken = append(taken, name)

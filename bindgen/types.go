@@ -133,6 +133,16 @@ func (g *generator) optionForm(o *wit.Option, export bool) optionForm {
 	return optionPointer
 }
 
+// isPointer reports whether a type is an option that is a pointer in Go.
+func (g *generator) isPointer(t wit.Type, export bool) bool {
+	d, ok := root(t).(*wit.TypeDef)
+	if !ok {
+		return false
+	}
+	o, ok := d.Kind.(*wit.Option)
+	return ok && g.optionForm(o, export) == optionPointer
+}
+
 func isByte(t wit.Type) bool {
 	if d, ok := t.(*wit.TypeDef); ok {
 		a, ok := d.Root().Kind.(*wit.Alias)
@@ -481,6 +491,8 @@ func (g *generator) declareVariant(f *outFile, key typeKey, v *wit.Variant, intr
 		f.printf("// Error describes the value.\n")
 		if c.Type == nil {
 			f.printf("func (%s) Error() string { return %q }\n\n", g.caseName[key][i], c.Name)
+		} else if g.isPointer(c.Type, key.export) {
+			f.printf("func (v %s) Error() string {\nif v.Value == nil {\nreturn %q\n}\nreturn fmt.Sprintf(\"%s: %%v\", *v.Value)\n}\n\n", g.caseName[key][i], c.Name, c.Name)
 		} else {
 			f.printf("func (v %s) Error() string { return fmt.Sprintf(\"%s: %%v\", v.Value) }\n\n", g.caseName[key][i], c.Name)
 		}

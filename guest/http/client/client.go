@@ -55,8 +55,12 @@ type conn struct {
 	err error
 }
 
-// fail says why there will be nothing more to read.
-func (c *conn) fail(err error) { c.err = err }
+// fail says why there will be nothing more to read: the first cause counts.
+func (c *conn) fail(err error) {
+	if c.err == nil {
+		c.err = err
+	}
+}
 
 // Read implements io.Reader.
 func (c *conn) Read(b []byte) (int, error) {

@@ -34,14 +34,22 @@ func (p *peer) serve() {
 			return
 		}
 		if err := p.exchange(in, r); err != nil {
-			p.fail(err)
+			p.end(err)
 			return
 		}
 	}
 }
 
-// exchange sends a request and passes on its response. The error is that of the
-// connection.
+// end closes the connection, which has the transport read the error.
+func (p *peer) end(err error) {
+	if err != nil && err != io.EOF && !errors.Is(err, errCancelled) {
+		p.fail(err)
+	}
+	p.conn.Close()
+}
+
+// exchange sends a request and passes on its response. After an error the
+// connection is of no more use.
 func (p *peer) exchange(in *bufio.Reader, r *http.Request) error {
 	request, err := p.request(r)
 	if err != nil {
@@ -91,18 +99,15 @@ func (p *peer) exchange(in *bufio.Reader, r *http.Request) error {
 		if body != nil {
 			body.Abort()
 		}
-		p.conn.Close()
+		p.end(err)
 	}
-	sent := <-up
-	switch {
-	case err != nil && !errors.Is(err, errCancelled):
-		return err
-	case sent != nil:
-		return sent
-	case !complete:
-		return io.EOF
+	if sent := <-up; err == nil {
+		err = sent
 	}
-	return nil
+	if err == nil && !complete {
+		err = io.EOF
+	}
+	return err
 }
 
 // request makes a request of wasi:http.

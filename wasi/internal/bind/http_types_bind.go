@@ -364,7 +364,10 @@ func (HTTPErrorCodeHTTPRequestLengthRequired) Error() string { return "HTTP-requ
 
 // Error describes the value.
 func (v HTTPErrorCodeHTTPRequestBodySize) Error() string {
-	return fmt.Sprintf("HTTP-request-body-size: %v", v.Value)
+	if v.Value == nil {
+		return "HTTP-request-body-size"
+	}
+	return fmt.Sprintf("HTTP-request-body-size: %v", *v.Value)
 }
 
 // Error describes the value.
@@ -378,17 +381,26 @@ func (HTTPErrorCodeHTTPRequestURITooLong) Error() string { return "HTTP-request-
 
 // Error describes the value.
 func (v HTTPErrorCodeHTTPRequestHeaderSectionSize) Error() string {
-	return fmt.Sprintf("HTTP-request-header-section-size: %v", v.Value)
+	if v.Value == nil {
+		return "HTTP-request-header-section-size"
+	}
+	return fmt.Sprintf("HTTP-request-header-section-size: %v", *v.Value)
 }
 
 // Error describes the value.
 func (v HTTPErrorCodeHTTPRequestHeaderSize) Error() string {
-	return fmt.Sprintf("HTTP-request-header-size: %v", v.Value)
+	if v.Value == nil {
+		return "HTTP-request-header-size"
+	}
+	return fmt.Sprintf("HTTP-request-header-size: %v", *v.Value)
 }
 
 // Error describes the value.
 func (v HTTPErrorCodeHTTPRequestTrailerSectionSize) Error() string {
-	return fmt.Sprintf("HTTP-request-trailer-section-size: %v", v.Value)
+	if v.Value == nil {
+		return "HTTP-request-trailer-section-size"
+	}
+	return fmt.Sprintf("HTTP-request-trailer-section-size: %v", *v.Value)
 }
 
 // Error describes the value.
@@ -401,7 +413,10 @@ func (HTTPErrorCodeHTTPResponseIncomplete) Error() string { return "HTTP-respons
 
 // Error describes the value.
 func (v HTTPErrorCodeHTTPResponseHeaderSectionSize) Error() string {
-	return fmt.Sprintf("HTTP-response-header-section-size: %v", v.Value)
+	if v.Value == nil {
+		return "HTTP-response-header-section-size"
+	}
+	return fmt.Sprintf("HTTP-response-header-section-size: %v", *v.Value)
 }
 
 // Error describes the value.
@@ -411,12 +426,18 @@ func (v HTTPErrorCodeHTTPResponseHeaderSize) Error() string {
 
 // Error describes the value.
 func (v HTTPErrorCodeHTTPResponseBodySize) Error() string {
-	return fmt.Sprintf("HTTP-response-body-size: %v", v.Value)
+	if v.Value == nil {
+		return "HTTP-response-body-size"
+	}
+	return fmt.Sprintf("HTTP-response-body-size: %v", *v.Value)
 }
 
 // Error describes the value.
 func (v HTTPErrorCodeHTTPResponseTrailerSectionSize) Error() string {
-	return fmt.Sprintf("HTTP-response-trailer-section-size: %v", v.Value)
+	if v.Value == nil {
+		return "HTTP-response-trailer-section-size"
+	}
+	return fmt.Sprintf("HTTP-response-trailer-section-size: %v", *v.Value)
 }
 
 // Error describes the value.
@@ -426,12 +447,18 @@ func (v HTTPErrorCodeHTTPResponseTrailerSize) Error() string {
 
 // Error describes the value.
 func (v HTTPErrorCodeHTTPResponseTransferCoding) Error() string {
-	return fmt.Sprintf("HTTP-response-transfer-coding: %v", v.Value)
+	if v.Value == nil {
+		return "HTTP-response-transfer-coding"
+	}
+	return fmt.Sprintf("HTTP-response-transfer-coding: %v", *v.Value)
 }
 
 // Error describes the value.
 func (v HTTPErrorCodeHTTPResponseContentCoding) Error() string {
-	return fmt.Sprintf("HTTP-response-content-coding: %v", v.Value)
+	if v.Value == nil {
+		return "HTTP-response-content-coding"
+	}
+	return fmt.Sprintf("HTTP-response-content-coding: %v", *v.Value)
 }
 
 // Error describes the value.
@@ -450,7 +477,12 @@ func (HTTPErrorCodeLoopDetected) Error() string { return "loop-detected" }
 func (HTTPErrorCodeConfigurationError) Error() string { return "configuration-error" }
 
 // Error describes the value.
-func (v HTTPErrorCodeInternalError) Error() string { return fmt.Sprintf("internal-error: %v", v.Value) }
+func (v HTTPErrorCodeInternalError) Error() string {
+	if v.Value == nil {
+		return "internal-error"
+	}
+	return fmt.Sprintf("internal-error: %v", *v.Value)
+}
 
 // HeaderError is the variant `header-error` of wasi:http/types@0.2.12.
 //

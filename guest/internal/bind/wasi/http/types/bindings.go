@@ -370,7 +370,10 @@ func (ErrorCodeHTTPRequestLengthRequired) Error() string { return "HTTP-request-
 
 // Error describes the value.
 func (v ErrorCodeHTTPRequestBodySize) Error() string {
-	return fmt.Sprintf("HTTP-request-body-size: %v", v.Value)
+	if v.Value == nil {
+		return "HTTP-request-body-size"
+	}
+	return fmt.Sprintf("HTTP-request-body-size: %v", *v.Value)
 }
 
 // Error describes the value.
@@ -384,17 +387,26 @@ func (ErrorCodeHTTPRequestURITooLong) Error() string { return "HTTP-request-URI-
 
 // Error describes the value.
 func (v ErrorCodeHTTPRequestHeaderSectionSize) Error() string {
-	return fmt.Sprintf("HTTP-request-header-section-size: %v", v.Value)
+	if v.Value == nil {
+		return "HTTP-request-header-section-size"
+	}
+	return fmt.Sprintf("HTTP-request-header-section-size: %v", *v.Value)
 }
 
 // Error describes the value.
 func (v ErrorCodeHTTPRequestHeaderSize) Error() string {
-	return fmt.Sprintf("HTTP-request-header-size: %v", v.Value)
+	if v.Value == nil {
+		return "HTTP-request-header-size"
+	}
+	return fmt.Sprintf("HTTP-request-header-size: %v", *v.Value)
 }
 
 // Error describes the value.
 func (v ErrorCodeHTTPRequestTrailerSectionSize) Error() string {
-	return fmt.Sprintf("HTTP-request-trailer-section-size: %v", v.Value)
+	if v.Value == nil {
+		return "HTTP-request-trailer-section-size"
+	}
+	return fmt.Sprintf("HTTP-request-trailer-section-size: %v", *v.Value)
 }
 
 // Error describes the value.
@@ -407,7 +419,10 @@ func (ErrorCodeHTTPResponseIncomplete) Error() string { return "HTTP-response-in
 
 // Error describes the value.
 func (v ErrorCodeHTTPResponseHeaderSectionSize) Error() string {
-	return fmt.Sprintf("HTTP-response-header-section-size: %v", v.Value)
+	if v.Value == nil {
+		return "HTTP-response-header-section-size"
+	}
+	return fmt.Sprintf("HTTP-response-header-section-size: %v", *v.Value)
 }
 
 // Error describes the value.
@@ -417,12 +432,18 @@ func (v ErrorCodeHTTPResponseHeaderSize) Error() string {
 
 // Error describes the value.
 func (v ErrorCodeHTTPResponseBodySize) Error() string {
-	return fmt.Sprintf("HTTP-response-body-size: %v", v.Value)
+	if v.Value == nil {
+		return "HTTP-response-body-size"
+	}
+	return fmt.Sprintf("HTTP-response-body-size: %v", *v.Value)
 }
 
 // Error describes the value.
 func (v ErrorCodeHTTPResponseTrailerSectionSize) Error() string {
-	return fmt.Sprintf("HTTP-response-trailer-section-size: %v", v.Value)
+	if v.Value == nil {
+		return "HTTP-response-trailer-section-size"
+	}
+	return fmt.Sprintf("HTTP-response-trailer-section-size: %v", *v.Value)
 }
 
 // Error describes the value.
@@ -432,12 +453,18 @@ func (v ErrorCodeHTTPResponseTrailerSize) Error() string {
 
 // Error describes the value.
 func (v ErrorCodeHTTPResponseTransferCoding) Error() string {
-	return fmt.Sprintf("HTTP-response-transfer-coding: %v", v.Value)
+	if v.Value == nil {
+		return "HTTP-response-transfer-coding"
+	}
+	return fmt.Sprintf("HTTP-response-transfer-coding: %v", *v.Value)
 }
 
 // Error describes the value.
 func (v ErrorCodeHTTPResponseContentCoding) Error() string {
-	return fmt.Sprintf("HTTP-response-content-coding: %v", v.Value)
+	if v.Value == nil {
+		return "HTTP-response-content-coding"
+	}
+	return fmt.Sprintf("HTTP-response-content-coding: %v", *v.Value)
 }
 
 // Error describes the value.
@@ -456,7 +483,12 @@ func (ErrorCodeLoopDetected) Error() string { return "loop-detected" }
 func (ErrorCodeConfigurationError) Error() string { return "configuration-error" }
 
 // Error describes the value.
-func (v ErrorCodeInternalError) Error() string { return fmt.Sprintf("internal-error: %v", v.Value) }
+func (v ErrorCodeInternalError) Error() string {
+	if v.Value == nil {
+		return "internal-error"
+	}
+	return fmt.Sprintf("internal-error: %v", *v.Value)
+}
 
 // HeaderError is the variant `header-error` of wasi:http/types@0.2.0.
 //
