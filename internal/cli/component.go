@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -10,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ashlar-wasm/ashlar/build/metadata"
+	"github.com/ashlar-wasm/ashlar/internal/binary"
+	"github.com/ashlar-wasm/ashlar/internal/wasm"
 )
 
 func newComponent(s *streams) *cobra.Command {
@@ -19,7 +23,7 @@ func newComponent(s *streams) *cobra.Command {
 		Long: `Make components of core modules, and change what they carry. 'ashlar build' does
 this for projects; these commands do it for files.`,
 	}
-	cmd.AddCommand(newComponentMetadata(s), newComponentStrip(s))
+	cmd.AddCommand(newComponentMetadata(s), newComponentPrint(s), newComponentStrip(s))
 	return cmd
 }
 
@@ -169,4 +173,45 @@ debug information, names of functions, who made it. What describes it
 	cmd.Flags().StringArrayVarP(&remove, "delete", "d", nil, "name of the sections to remove, and no others")
 	cmd.Flags().BoolVar(&all, "all", false, "remove all custom sections")
 	return cmd
+}
+
+func newComponentPrint(s *streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "print FILE",
+		Short: "Print a component or core module in the text format",
+		Long: `Print a component or core module in the text format. Indices stand for names, which
+follow in comments where they are known; custom sections are left out.`,
+		Example: "  ashlar component print hello.wasm | less",
+		Args:    exactArgs("FILE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			f, err := load(args[0], maxFile)
+			if err != nil {
+				return err
+			}
+			if err := f.validate(); err != nil {
+				return f.invalid(err)
+			}
+			return f.print(s.out)
+		},
+	}
+}
+
+// print writes a valid file in the text format.
+func (f *file) print(w io.Writer) error {
+	if f.kind == binary.KindComponent {
+		c, err := binary.Decode(f.bytes)
+		if err != nil {
+			return err
+		}
+		return binary.WriteText(w, c)
+	}
+	m, err := wasm.Decode(f.bytes)
+	if err != nil {
+		return err
+	}
+	b := bufio.NewWriter(w)
+	if err := (&wasm.Text{W: b}).Module(m, "module"); err != nil {
+		return err
+	}
+	return b.Flush()
 }

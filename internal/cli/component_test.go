@@ -93,3 +93,16 @@ func size(t *testing.T, path string) int64 {
 	}
 	return info.Size()
 }
+
+func TestComponentPrint(t *testing.T) {
+	dir := writeGuests(t)
+	for name, want := range map[string]string{"calc": "(component\n", "module": "(module\n)\n"} {
+		code, stdout, stderr := ashlar("component", "print", filepath.Join(dir, name+".wasm"))
+		if code != 0 || !strings.HasPrefix(stdout, want) {
+			t.Errorf("%s: exit code %d, %.80q, %s", name, code, stdout, stderr)
+		}
+	}
+	if code, stdout, stderr := ashlar("component", "print", filepath.Join(dir, "cut.wasm")); code != exitInvalid || stdout != "" {
+		t.Errorf("damaged: exit code %d, %q, %s", code, stdout, stderr)
+	}
+}
