@@ -77,6 +77,8 @@ const (
 	opCall         = 0x10
 	opCallIndirect = 0x11
 	opLocalGet     = 0x20
+	opGlobalGet    = 0x23
+	opGlobalSet    = 0x24
 	opI32Const     = 0x41
 )
 
@@ -84,7 +86,7 @@ func op(code byte, immediate uint32) []byte {
 	return binary.AppendUvarint([]byte{code}, uint64(immediate))
 }
 
-// i32Const pushes a constant, which is below 2^31.
+// i32Const pushes a constant, from 0 to 2^31-1.
 func i32Const(v int) []byte {
 	b := []byte{opI32Const}
 	for v > 0x3f {

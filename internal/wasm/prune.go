@@ -14,8 +14,9 @@ import (
 // wrong with one that stays is still wrong with it.
 func (m *Module) Prune(keep func(*Export) bool) {
 	m.Exports = slices.DeleteFunc(slices.Clone(m.Exports), func(e Export) bool { return !keep(&e) })
-	p := &pruner{m: m, space: m.Space()}
+	p := newPruner(m)
 	p.mark()
+	p.renumber()
 	p.sweep()
 }
 
@@ -28,7 +29,25 @@ type pruner struct {
 	funcs, globals, tables, elements index
 	memory, data                     bool // any memory, any data segment is live
 	importedFuncs                    int
+	// replaced is an imported function that is no longer imported, or -1.
+	replaced int
 	work                             []uint32 // functions whose bodies are to be scanned
+}
+
+func newPruner(m *Module) *pruner {
+	p := &pruner{m: m, space: m.Space(), replaced: -1}
+	p.funcs.live = make([]bool, len(p.space.Funcs))
+	p.globals.live = make([]bool, len(p.space.Globals))
+	p.tables.live = make([]bool, len(p.space.Tables))
+	p.elements.live = make([]bool, len(m.Elements))
+	p.importedFuncs = len(p.space.Funcs) - len(m.Functions)
+	return p
+}
+
+func (p *pruner) renumber() {
+	for _, x := range []*index{&p.funcs, &p.globals, &p.tables, &p.elements} {
+		x.renumber()
+	}
 }
 
 // index is which items of an index space are live, and their new indices.
@@ -70,11 +89,6 @@ func (x *index) take(i uint32) bool {
 
 func (p *pruner) mark() {
 	m := p.m
-	p.funcs.live = make([]bool, len(p.space.Funcs))
-	p.globals.live = make([]bool, len(p.space.Globals))
-	p.tables.live = make([]bool, len(p.space.Tables))
-	p.elements.live = make([]bool, len(m.Elements))
-	p.importedFuncs = len(p.space.Funcs) - len(m.Functions)
 	for i := range m.Exports {
 		switch e := &m.Exports[i]; e.Kind {
 		case KindFunc:
@@ -227,9 +241,6 @@ func live[T any](items []T, x *index, from int) []T {
 
 func (p *pruner) sweep() {
 	m := p.m
-	for _, x := range []*index{&p.funcs, &p.globals, &p.tables, &p.elements} {
-		x.renumber()
-	}
 	names := m.Names()
 	var imports []Import
 	var funcs, globals, tables int
@@ -237,7 +248,7 @@ func (p *pruner) sweep() {
 		keep := true
 		switch im.Kind {
 		case KindFunc:
-			keep = p.funcs.live[funcs]
+			keep = p.funcs.live[funcs] && funcs != p.replaced
 			funcs++
 		case KindGlobal:
 			keep = p.globals.live[globals]
