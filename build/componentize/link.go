@@ -22,6 +22,10 @@ type linker struct {
 	importsMemory *wasm.MemoryType
 	// accessors are the functions of __main_memory__ that adapters use.
 	accessors map[string]bool
+	// usesSlot1 tells that modules use slot 1 of a thread's context; tlsBase is the type
+	// of the base of thread-local storage, if they use that.
+	usesSlot1 bool
+	tlsBase   wasm.ValType
 	// wants are exports of the adapter that is being trimmed which it must keep.
 	wants map[string]bool
 }

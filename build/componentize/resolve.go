@@ -175,8 +175,8 @@ func (l *linker) worldSource(m *coreModule, module, name string, t wasm.FuncType
 		return l.rootSource(m, name, t, at, exported)
 	}
 	if module == "env" && !standard {
-		if s := l.environmentSource(name, t); s != nil {
-			return s, nil
+		if s, err := l.environmentSource(name, t); s != nil || err != nil {
+			return s, err
 		}
 	}
 	items := l.world.imports

@@ -80,6 +80,7 @@ const (
 	opGlobalGet    = 0x23
 	opGlobalSet    = 0x24
 	opI32Const     = 0x41
+	opI64Const     = 0x42
 )
 
 func op(code byte, immediate uint32) []byte {
@@ -112,7 +113,8 @@ func (a *assembler) tableType() wasm.TableType {
 
 // shim writes and instantiates the shim, if there is a use for it.
 func (a *assembler) shim() error {
-	if len(a.slots) == 0 && a.importsMemory == nil {
+	tls := a.tlsBase != 0 && !a.usesSlot1
+	if len(a.slots) == 0 && a.importsMemory == nil && !tls {
 		return nil
 	}
 	if len(a.slots) > maxSlots {
@@ -130,6 +132,9 @@ func (a *assembler) shim() error {
 	if a.importsMemory != nil {
 		b.Memories = []wasm.Memory{{MemoryType: *a.importsMemory}}
 		b.export(shimMemory, wasm.KindMemory, 0)
+	}
+	if tls {
+		a.tlsFunctions(b)
 	}
 	a.cores[nil] = a.def(&component.CoreInstance{Module: a.def(&component.CoreModule{Bytes: b.encode()})})
 	return nil
