@@ -160,10 +160,10 @@ WASI(fd_read)(u32 fd, u32 list, u32 count, u32 result)
 		e = buffers_check(b);
 	if (e != SUCCESS)
 		return e;
-	if (!guest_has(result, 4))
-		return EFAULT;
 	if (d->kind == STDOUT || d->kind == STDERR || (d->base & FD_READ) == 0)
 		return EBADF;
+	if (!guest_has(result, 4))
+		return EFAULT;
 	switch (d->kind) {
 	case STDIN:
 		return stream_read(d, b, result);
@@ -184,10 +184,10 @@ WASI(fd_write)(u32 fd, u32 list, u32 count, u32 result)
 		e = buffers_check(b);
 	if (e != SUCCESS)
 		return e;
-	if (!guest_has(result, 4))
-		return EFAULT;
 	if ((d->base & FD_WRITE) == 0)
 		return EBADF;
+	if (!guest_has(result, 4))
+		return EFAULT;
 	switch (d->kind) {
 	case STDOUT:
 	case STDERR:

@@ -1,7 +1,7 @@
-// Command wasitests runs the prebuilt tests of wasi-testsuite for WASI 0.1. Each
-// argument is a folder that is searched for .wasm files; a .json file beside one
-// says how to run it. The last line is "passed P of N"; the exit code is 1 if a
-// test failed.
+// Command wasitests runs the prebuilt tests of wasi-testsuite for WASI 0.1, as
+// modules or made into components. Each argument is a folder that is searched for
+// .wasm files; a .json file beside one says how to run it. The last line is "passed
+// P of N"; the exit code is 1 if a test failed.
 package main
 
 import (
@@ -17,20 +17,28 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ashlar-wasm/ashlar/build/adapter"
+	"github.com/ashlar-wasm/ashlar/build/componentize"
+	"github.com/ashlar-wasm/ashlar/component"
 	"github.com/ashlar-wasm/ashlar/internal/engine"
 	"github.com/ashlar-wasm/ashlar/wasi"
 )
 
 func main() {
 	verbose := flag.Bool("v", false, "name the tests that pass, too")
+	components := flag.Bool("component", false, "make a component of each test")
 	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "usage: wasitests [-v] DIR...")
+		fmt.Fprintln(os.Stderr, "usage: wasitests [-v] [-component] DIR...")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
 	if flag.NArg() == 0 {
 		flag.Usage()
 		os.Exit(2)
+	}
+	start := startModule
+	if *components {
+		start = startComponent
 	}
 	passed, total := 0, 0
 	for _, dir := range flag.Args() {
@@ -39,7 +47,7 @@ func main() {
 				return err
 			}
 			total++
-			if err := run(path); err != nil {
+			if err := run(path, start); err != nil {
 				fmt.Printf("FAIL %s: %v\n", path, err)
 				return nil
 			}
@@ -73,7 +81,7 @@ type spec struct {
 // timeout bounds one test.
 const timeout = 30 * time.Second
 
-func run(path string) error {
+func run(path string, start start) error {
 	var s spec
 	text, err := os.ReadFile(strings.TrimSuffix(path, ".wasm") + ".json")
 	if err == nil {
@@ -122,7 +130,9 @@ func run(path string) error {
 }
 
 // start runs a command and returns its exit code.
-func start(path string, o wasi.Options) (uint32, error) {
+type start func(path string, o wasi.Options) (uint32, error)
+
+func startModule(path string, o wasi.Options) (uint32, error) {
 	sys, err := wasi.New(o)
 	if err != nil {
 		return 0, err
@@ -162,6 +172,54 @@ func start(path string, o wasi.Options) (uint32, error) {
 		return 0, errors.New("no _start function")
 	}
 	err = f.Call(ctx, nil)
+	if exit, ok := errors.AsType[wasi.ExitError](err); ok {
+		return exit.Code, nil
+	}
+	return 0, err
+}
+
+func startComponent(path string, o wasi.Options) (uint32, error) {
+	sys, err := wasi.New(o)
+	if err != nil {
+		return 0, err
+	}
+	defer sys.Close()
+	module, err := os.ReadFile(path)
+	if err != nil {
+		return 0, err
+	}
+	wasi1, err := adapter.For(module, adapter.Options{ExitCodes: true})
+	if err != nil {
+		return 0, err
+	}
+	bytes, err := componentize.New(module, componentize.Options{
+		Adapters: []componentize.Adapter{{Name: adapter.Name, Module: wasi1}},
+	})
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	e := component.NewEngine(component.Options{})
+	defer e.Close(context.Background())
+	c, err := e.Compile(ctx, bytes)
+	if err != nil {
+		return 0, err
+	}
+	l := e.NewLinker()
+	if err := sys.AddTo(l); err != nil {
+		return 0, err
+	}
+	p, err := l.Prepare(ctx, c)
+	if err != nil {
+		return 0, err
+	}
+	inst, err := p.Instantiate(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer inst.Close(context.Background())
+	err = wasi.Run(ctx, inst)
 	if exit, ok := errors.AsType[wasi.ExitError](err); ok {
 		return exit.Code, nil
 	}
