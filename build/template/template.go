@@ -42,7 +42,7 @@ type Options struct {
 	Name     string // of the project: see project.ValidName
 	Language string // one of project.Languages
 	Kind     string // one of Kinds
-	Module   string // path of the Go module; the default is Name
+	Module   string // path of the Go module; the default is example.com/Name
 }
 
 // File is one of a new project.
@@ -76,7 +76,8 @@ func Files(o Options) ([]File, error) {
 		return nil, fmt.Errorf("no template %q for %s: expected %s", o.Kind, o.Language, strings.Join(kinds, ", "))
 	}
 	if o.Module == "" {
-		o.Module = o.Name
+		// A name without a dot may mean something to the go command: tool, std, time.
+		o.Module = "example.com/" + o.Name
 	}
 	data := struct {
 		Options

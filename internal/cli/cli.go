@@ -106,7 +106,7 @@ what a flag grants them.
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError("%w\nSee '%s --help'.", err, c.CommandPath())
 	})
-	root.AddCommand(newNew(s), newRun(s), newServe(s), newInvoke(s), newInspect(s), newValidate(), newWit(s), newBindgen(s), newComponent(s), newDoctor(s), newCache(s))
+	root.AddCommand(newNew(s), newBuild(s), newRun(s), newServe(s), newInvoke(s), newInspect(s), newValidate(), newWit(s), newBindgen(s), newComponent(s), newDoctor(s), newCache(s))
 	root.InitDefaultCompletionCmd()
 	for _, c := range append(root.Commands(), root) {
 		if c.HasSubCommands() {
@@ -146,8 +146,14 @@ func exactArgs(names ...string) cobra.PositionalArgs {
 		if len(args) < len(names) {
 			return usageError("missing argument %s\nUsage: %s", names[len(args)], c.UseLine())
 		}
-		if len(args) > len(names) {
-			return usageError("unexpected argument %q\nUsage: %s", args[len(names)], c.UseLine())
+		return atMostArgs(len(names))(c, args)
+	}
+}
+
+func atMostArgs(n int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) > n {
+			return usageError("unexpected argument %q\nUsage: %s", args[n], c.UseLine())
 		}
 		return nil
 	}

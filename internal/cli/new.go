@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ashlar-wasm/ashlar/build"
 	"github.com/ashlar-wasm/ashlar/build/project"
 	"github.com/ashlar-wasm/ashlar/build/template"
 )
@@ -42,6 +43,18 @@ or is empty. The name of the project is that of the folder, unless --name is giv
 			if err := writeProject(dir, made); err != nil {
 				return err
 			}
+			p, err := loadProject(dir)
+			if err != nil {
+				return err
+			}
+			world, err := p.ResolveWorld()
+			if err != nil {
+				return err
+			}
+			// So that an editor finds them before the first build.
+			if err := build.Bind(p, world); err != nil {
+				return err
+			}
 			fmt.Fprintf(s.err, "made %s in %s, %d files\n", o.Name, dir, len(made))
 			steps := []string{}
 			if dir != "." {
@@ -67,7 +80,7 @@ or is empty. The name of the project is that of the folder, unless --name is giv
 	f.StringVarP(&o.Kind, "template", "t", "http", "what to make")
 	f.StringVarP(&o.Language, "language", "l", "go", "language to write in: "+strings.Join(project.Languages(), ", "))
 	f.StringVar(&o.Name, "name", "", "name of the project, lower-case words with hyphens (default: that of the folder)")
-	f.StringVar(&o.Module, "module", "", "path of the Go module (default: the name)")
+	f.StringVar(&o.Module, "module", "", "path of the Go module (default: example.com/NAME)")
 	return cmd
 }
 

@@ -44,11 +44,12 @@ func newServe(s *streams) *cobra.Command {
 		shutdownTimeout: timeLimit(30 * time.Second),
 	}
 	cmd := &cobra.Command{
-		Use:   "serve [flags] FILE",
+		Use:   "serve [flags] [FILE]",
 		Short: "Serve HTTP with a wasi:http component",
 		Long: `Serve HTTP with a component that exports wasi:http/incoming-handler. Every
 request gets an instance of its own. HTTP/1.1 and HTTP/2 are spoken, over TLS
-where a certificate is given.
+where a certificate is given. Without FILE it is what 'ashlar build' made of the
+project in the folder.
 
 A guest that traps gives the status 500 and a line in the log; what it prints
 appears line by line with the number of its request. On SIGTERM or an interrupt
@@ -56,9 +57,13 @@ the server stops accepting, finishes the requests under way and ends.`,
 		Example: `  ashlar serve app.wasm
   ashlar serve --addr 127.0.0.1:0 -v --allow-http api.example.com app.wasm
   ashlar serve --addr :8443 --tls-cert cert.pem --tls-key key.pem app.wasm`,
-		Args: exactArgs("FILE"),
+		Args: atMostArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			f, err := load(args[0], o.maxFile)
+			path, err := fileOrProject(args)
+			if err != nil {
+				return err
+			}
+			f, err := load(path, o.maxFile)
 			if err != nil {
 				return err
 			}

@@ -1,0 +1,269 @@
+// Package build makes components of projects: it runs the toolchain of the project's
+// language, turns the core module that this makes into a component where it is none
+// yet, checks that it fits the world, and describes it.
+package build
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/ashlar-wasm/ashlar/build/adapter"
+	"github.com/ashlar-wasm/ashlar/build/componentize"
+	"github.com/ashlar-wasm/ashlar/build/metadata"
+	"github.com/ashlar-wasm/ashlar/build/project"
+	"github.com/ashlar-wasm/ashlar/build/toolchain"
+	"github.com/ashlar-wasm/ashlar/internal/binary"
+	wasiwit "github.com/ashlar-wasm/ashlar/wasi/wit"
+	"github.com/ashlar-wasm/ashlar/wit"
+)
+
+// Options say where a build writes beside the component.
+type Options struct {
+	// Out and Err get what the toolchain prints. Nil discards it.
+	Out, Err io.Writer
+	// Command is called with each command before it runs, if it is not nil.
+	Command func(toolchain.Command)
+}
+
+// Result is what was built.
+type Result struct {
+	Path string // of the component
+	Size int    // of it, in bytes
+	// Changed says that the component was written: it was not there, or another.
+	Changed bool
+}
+
+// runInterface is what the adapter exports for a program with a main function.
+const runInterface = "wasi:cli/run"
+
+// maxModule bounds what a toolchain may make, in bytes.
+const maxModule = 256 << 20
+
+// Project builds a project. It ends with ctx, and leaves what was built before in place
+// if it does not succeed.
+func Project(ctx context.Context, p *project.Project, o Options) (*Result, error) {
+	world, err := p.ResolveWorld()
+	if err != nil {
+		return nil, err
+	}
+	made, err := compile(ctx, p, world, o)
+	if err != nil {
+		return nil, err
+	}
+	stamp, err := stampOf(p, world, made)
+	if err != nil {
+		return nil, err
+	}
+	path := p.Component()
+	r := &Result{Path: path}
+	if have, ok := upToDate(path, stamp); ok {
+		r.Size = have
+		return r, nil
+	}
+	component, err := finish(p, world, made)
+	if err != nil {
+		return nil, err
+	}
+	r.Size, r.Changed = len(component), true
+	if err := replace(path, component); err != nil {
+		return nil, err
+	}
+	return r, replace(stampPath(path), stamp.with(component))
+}
+
+// compile runs the toolchain and returns what it made.
+func compile(ctx context.Context, p *project.Project, world *wit.World, o Options) ([]byte, error) {
+	dir, err := filepath.Abs(p.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "build"), 0o777); err != nil {
+		return nil, err
+	}
+	if err := Bind(p, world); err != nil {
+		return nil, err
+	}
+	job := toolchain.Job{
+		Dir: dir, World: world.Name, WIT: p.WIT,
+		Output: filepath.Join(dir, "build", p.Name+".core.wasm"),
+		Runs:   exportsInterface(world, runInterface),
+	}
+	plan := toolchain.Plan{Output: job.Output}
+	if len(p.Build.Command) > 0 {
+		plan.Commands = []toolchain.Command{{Args: p.Build.Command, Env: []string{"ASHLAR_OUTPUT=" + job.Output}}}
+		if p.Build.Output != "" {
+			plan.Output = filepath.Join(dir, filepath.FromSlash(p.Build.Output))
+		}
+	} else {
+		t := toolchain.For(p.Language)
+		for _, tool := range t.Tools {
+			if _, err := tool.Find(ctx, dir); err != nil {
+				return nil, fmt.Errorf("to build %s: %w; install: %s", p.Language, err, tool.Install)
+			}
+		}
+		if plan, err = t.Plan(job); err != nil {
+			return nil, err
+		}
+	}
+	for _, c := range plan.Commands {
+		if o.Command != nil {
+			o.Command(c)
+		}
+		if err := c.Run(ctx, dir, o.Out, o.Err); err != nil {
+			return nil, err
+		}
+	}
+	info, err := os.Stat(plan.Output)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the command left no %s", plan.Output)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxModule {
+		return nil, fmt.Errorf("%s has %d bytes, at most %d are allowed", plan.Output, info.Size(), maxModule)
+	}
+	return os.ReadFile(plan.Output)
+}
+
+// exportsInterface reports whether the world exports an interface, in any version.
+func exportsInterface(w *wit.World, name string) bool {
+	return slices.ContainsFunc(w.Exports, func(i *wit.WorldItem) bool { return isInterface(i, name) })
+}
+
+func isInterface(i *wit.WorldItem, name string) bool {
+	if i.Interface == nil {
+		return false
+	}
+	id, _, _ := strings.Cut(i.Interface.ID(), "@")
+	return id == name
+}
+
+// finish makes the component of what the toolchain made.
+func finish(p *project.Project, world *wit.World, made []byte) ([]byte, error) {
+	var component []byte
+	switch binary.KindOf(made) {
+	case binary.KindComponent:
+		component = made
+	case binary.KindModule:
+		var err error
+		if component, err = componentOf(p, world, made); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, errors.New("the command made neither a core module nor a component")
+	}
+	component, err := metadata.Write(component, metadata.Metadata{
+		Name: p.Name, Version: p.Version, Description: p.Metadata.Description, Authors: strings.Join(p.Metadata.Authors, ", "),
+		Licenses: p.Metadata.Licenses, Source: p.Metadata.Source, Homepage: p.Metadata.Homepage, Revision: p.Metadata.Revision,
+	})
+	if err != nil {
+		return nil, err
+	}
+	c, err := binary.Decode(component)
+	if err == nil {
+		err = binary.Validate(c)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the component is not valid: %w", err)
+	}
+	return component, nil
+}
+
+// guestWorld is what Go programs may import by way of the guest packages, beside what
+// their own world says. What a program does not use is left out of the component.
+const guestWorld = `package ashlar:guest;
+
+world imports {
+    include wasi:cli/imports@0.2.0;
+    import wasi:http/types@0.2.0;
+    import wasi:http/outgoing-handler@0.2.0;
+}
+`
+
+func componentOf(p *project.Project, world *wit.World, module []byte) ([]byte, error) {
+	own := *world
+	own.Exports = slices.DeleteFunc(slices.Clone(world.Exports), func(i *wit.WorldItem) bool { return isInterface(i, runInterface) })
+	module, err := componentize.Embed(module, &own, componentize.EmbedOptions{})
+	if err != nil {
+		return nil, err
+	}
+	if p.Language == "go" || p.Language == "tinygo" {
+		r, err := wit.ParseText("guest.wit", guestWorld, wit.Options{Lookup: wasiwit.Lookup})
+		if err != nil {
+			return nil, err
+		}
+		if module, err = componentize.Embed(module, r.Main.Worlds[0], componentize.EmbedOptions{}); err != nil {
+			return nil, err
+		}
+	}
+	wasi1, err := adapter.For(module, adapter.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return componentize.New(module, componentize.Options{
+		Adapters: []componentize.Adapter{{Name: adapter.Name, Module: wasi1}},
+	})
+}
+
+// stamp identifies what a component is made of.
+type stamp [sha256.Size]byte
+
+func stampOf(p *project.Project, world *wit.World, made []byte) (stamp, error) {
+	h := sha256.New()
+	types, err := wit.Encode(world.Package)
+	if err != nil {
+		return stamp{}, err
+	}
+	version := ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version = info.String()
+	}
+	for _, part := range [][]byte{[]byte(version), []byte(fmt.Sprintf("%+v", *p)), []byte(world.ID()), types, adapter.Command(), made} {
+		fmt.Fprintf(h, "%d\n", len(part))
+		h.Write(part)
+	}
+	return stamp(h.Sum(nil)), nil
+}
+
+func stampPath(component string) string { return strings.TrimSuffix(component, ".wasm") + ".stamp" }
+
+// with is the contents of the file that says of which stamp a component is.
+func (s stamp) with(component []byte) []byte {
+	sum := sha256.Sum256(component)
+	return []byte(hex.EncodeToString(s[:]) + " " + hex.EncodeToString(sum[:]) + "\n")
+}
+
+// upToDate reports whether the component is there as the stamp would make it, and its
+// size.
+func upToDate(path string, s stamp) (size int, ok bool) {
+	component, err := os.ReadFile(path)
+	if err != nil {
+		return 0, false
+	}
+	have, err := os.ReadFile(stampPath(path))
+	return len(component), err == nil && bytes.Equal(have, s.with(component))
+}
+
+// replace writes a file whole or not at all.
+func replace(path string, b []byte) error {
+	part := fmt.Sprintf("%s.%d.part", path, os.Getpid())
+	if err := os.WriteFile(part, b, 0o666); err != nil {
+		return errors.Join(err, os.Remove(part))
+	}
+	if err := os.Rename(part, path); err != nil {
+		return errors.Join(err, os.Remove(part))
+	}
+	return nil
+}

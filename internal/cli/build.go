@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ashlar-wasm/ashlar/build"
+	"github.com/ashlar-wasm/ashlar/build/project"
+	"github.com/ashlar-wasm/ashlar/build/toolchain"
+	"github.com/ashlar-wasm/ashlar/wit"
+)
+
+func newBuild(s *streams) *cobra.Command {
+	var dir string
+	var quiet bool
+	cmd := &cobra.Command{
+		Use:   "build [flags]",
+		Short: "Build the component of a project",
+		Long: `Build the component of the project in the folder, which ashlar.toml describes: run
+the toolchain of its language, make a component of what that makes, check that it
+fits the world, and write it to build/NAME.wasm. Nothing is written if it is there
+already.`,
+		Example: `  ashlar build
+  ashlar build -C examples/hello`,
+		Args: exactArgs(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			start := time.Now()
+			p, err := loadProject(dir)
+			if err != nil {
+				return err
+			}
+			o := build.Options{Out: s.err, Err: s.err}
+			if !quiet {
+				o.Command = func(c toolchain.Command) { fmt.Fprintln(s.err, "$", c) }
+			}
+			r, err := build.Project(c.Context(), p, o)
+			var we *wit.Error
+			if errors.As(err, &we) {
+				return withCode(exitInvalid, err)
+			}
+			if err != nil {
+				return err
+			}
+			state := "unchanged"
+			if r.Changed {
+				state = "built"
+			}
+			if !quiet {
+				fmt.Fprintf(s.err, "%s %s: %s in %s\n", state, r.Path, shortSize(int64(r.Size)), time.Since(start).Round(10*time.Millisecond))
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVarP(&dir, "dir", "C", ".", "folder of the project")
+	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print only what the toolchain prints, and errors")
+	return cmd
+}
+
+// loadProject reads the project of a folder.
+func loadProject(dir string) (*project.Project, error) {
+	p, err := project.Load(dir)
+	var mistake *project.Error
+	switch {
+	case errors.As(err, &mistake):
+		return nil, withCode(exitInvalid, err)
+	case errors.Is(err, project.ErrNone):
+		return nil, withCode(exitUsage, err)
+	}
+	return p, err
+}
+
+// fileOrProject returns the file that is named, or else what was built of the project in
+// the working directory.
+func fileOrProject(args []string) (string, error) {
+	if len(args) > 0 {
+		return args[0], nil
+	}
+	p, err := loadProject(".")
+	if errors.Is(err, project.ErrNone) {
+		return "", usageError("missing argument FILE, and there is no project here (no %s)", project.File)
+	}
+	if err != nil {
+		return "", err
+	}
+	path := p.Component()
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("%s is not built yet: run 'ashlar build'", path)
+	}
+	return path, nil
+}
