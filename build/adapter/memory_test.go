@@ -313,7 +313,7 @@ func TestWrite(t *testing.T) {
 	write([]string{"write", "blocking"}, 100, 12, 200, 1)
 	write([]string{"write", "flush"}, 0, 5000)
 	write([]string{"write", "blocking"}, 16, 20001)
-	write([]string{"write", "flush"}, 100, 3, 0, 0)
+	write([]string{"blocking"}, 100, 3, 0, 0)
 	write(nil, 0, 0)
 	size := uint32(len(b.guest))
 	write(append(slices.Repeat([]string{"write"}, 13), "blocking"), 0, size)
@@ -321,7 +321,7 @@ func TestWrite(t *testing.T) {
 	room = 0
 	write([]string{"blocking", "blocking", "blocking"}, 100, 5000, 7, 50)
 	room = 4095
-	write([]string{"blocking", "write", "flush"}, 7, 4097, 7, 0)
+	write([]string{"blocking", "blocking"}, 7, 4097, 7, 0)
 }
 
 // A host that returns more than it was asked for can't write beyond the buffer.

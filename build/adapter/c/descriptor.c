@@ -154,10 +154,10 @@ WASI(fd_renumber)(u32 from, u32 to)
 WASI(fd_read)(u32 fd, u32 list, u32 count, u32 result)
 {
 	struct descriptor *d;
-	struct buffers b = {list, count};
+	struct buffers b;
 	errno_t e = get(fd, 0, &d);
 	if (e == SUCCESS)
-		e = buffers_check(b);
+		e = buffers_load(list, count, &b);
 	if (e != SUCCESS)
 		return e;
 	if (d->kind == STDOUT || d->kind == STDERR || (d->base & FD_READ) == 0)
@@ -178,10 +178,10 @@ WASI(fd_read)(u32 fd, u32 list, u32 count, u32 result)
 WASI(fd_write)(u32 fd, u32 list, u32 count, u32 result)
 {
 	struct descriptor *d;
-	struct buffers b = {list, count};
+	struct buffers b;
 	errno_t e = get(fd, 0, &d);
 	if (e == SUCCESS)
-		e = buffers_check(b);
+		e = buffers_load(list, count, &b);
 	if (e != SUCCESS)
 		return e;
 	if ((d->base & FD_WRITE) == 0)

@@ -104,9 +104,9 @@ enum { PIECE = 65536 };
 // read_at fills buffers from an offset on.
 static errno_t read_at(struct descriptor *d, struct buffers b, u64 offset, u32 near, u32 *total)
 {
-	u32 buffer, n;
 	*total = 0;
-	while (buffers_next(&b, &buffer, &n)) {
+	for (; b.count > 0; b.count--, b.first++) {
+		u32 buffer = b.first->at, n = b.first->n;
 		while (n > 0) {
 			struct transfer t;
 			transfer_begin(&t, buffer, n < PIECE ? n : PIECE, near);
@@ -141,10 +141,10 @@ errno_t file_read(struct descriptor *d, struct buffers b, u32 result)
 WASI(fd_pread)(u32 fd, u32 list, u32 count, u64 offset, u32 result)
 {
 	struct descriptor *d;
-	struct buffers b = {list, count};
+	struct buffers b;
 	errno_t e = get_seekable(fd, FD_READ, &d);
 	if (e == SUCCESS)
-		e = buffers_check(b);
+		e = buffers_load(list, count, &b);
 	if (e != SUCCESS)
 		return e;
 	if (!guest_has(result, 4))
@@ -184,11 +184,11 @@ static errno_t append(struct descriptor *d, struct buffers b, u32 near, u32 *tot
 // write_at writes buffers at an offset, or at the end of the file.
 static errno_t write_at(struct descriptor *d, struct buffers b, u64 offset, u32 near, u32 *total)
 {
-	u32 buffer, n;
 	*total = 0;
 	if (d->flags & FLAG_APPEND)
 		return append(d, b, near, total);
-	while (buffers_next(&b, &buffer, &n)) {
+	for (; b.count > 0; b.count--, b.first++) {
+		u32 buffer = b.first->at, n = b.first->n;
 		while (n > 0) {
 			struct transfer t;
 			transfer_begin(&t, buffer, n < PIECE ? n : PIECE, near);
@@ -226,10 +226,10 @@ errno_t file_write(struct descriptor *d, struct buffers b, u32 result)
 WASI(fd_pwrite)(u32 fd, u32 list, u32 count, u64 offset, u32 result)
 {
 	struct descriptor *d;
-	struct buffers b = {list, count};
+	struct buffers b;
 	errno_t e = get_seekable(fd, FD_WRITE, &d);
 	if (e == SUCCESS)
-		e = buffers_check(b);
+		e = buffers_load(list, count, &b);
 	if (e != SUCCESS)
 		return e;
 	if (!guest_has(result, 4))

@@ -1,4 +1,5 @@
 #include "guest.h"
+#include "memory.h"
 
 bool guest_has(u32 at, u64 n)
 {
@@ -106,34 +107,24 @@ __attribute__((export_name("cabi_main_realloc"))) u32 cabi_main_realloc(u32 old,
 
 enum { MAX_BUFFERS = 1024 };
 
-errno_t buffers_check(struct buffers b)
+errno_t buffers_load(u32 list, u32 count, struct buffers *b)
 {
-	if (b.count > MAX_BUFFERS)
+	if (count > MAX_BUFFERS)
 		return EINVAL;
-	if (!guest_has(b.list, (u64)b.count * 8))
+	if (!guest_has(list, (u64)count * sizeof(struct buffer)))
 		return EFAULT;
-	for (; b.count > 0; b.count--, b.list += 8) {
-		u64 pair = guest_load64(b.list);
-		if (!guest_has(pair, pair >> 32))
+	scratch_free();
+	struct buffer *next = scratch(count * sizeof(struct buffer));
+	*b = (struct buffers){.first = next};
+	for (; count > 0; count--, list += sizeof(struct buffer)) {
+		u64 pair = guest_load64(list);
+		*next = (struct buffer){pair, pair >> 32};
+		if (!guest_has(next->at, next->n))
 			return EFAULT;
+		if (next->n > 0) {
+			next++;
+			b->count++;
+		}
 	}
 	return SUCCESS;
-}
-
-bool buffers_next(struct buffers *b, u32 *buffer, u32 *n)
-{
-	while (b->count > 0) {
-		u64 pair = guest_load64(b->list);
-		b->count--;
-		b->list += 8;
-		if (pair >> 32 == 0)
-			continue;
-		// What was read into an earlier buffer may have changed the list.
-		if (!guest_has(pair, pair >> 32))
-			return false;
-		*buffer = pair;
-		*n = pair >> 32;
-		return true;
-	}
-	return false;
 }

@@ -49,14 +49,15 @@ void transfer_begin(struct transfer *t, u32 buffer, u32 n, u32 near);
 // transfer_end puts back what was borrowed. The result must have been read.
 void transfer_end(struct transfer *t);
 
-// A buffers is a list of (pointer, length) pairs in the guest's memory.
+// A buffers is a list of buffers in the guest's memory, without the empty ones.
 struct buffers {
-	u32 list, count;
+	const struct buffer {
+		u32 at, n;
+	} * first;
+	u32 count;
 };
 
-// buffers_check tells whether all of it is within the guest's memory.
-errno_t buffers_check(struct buffers b);
-
-// buffers_next takes the next buffer that is not empty; false if there is none.
-// What it returns is within the guest's memory.
-bool buffers_next(struct buffers *b, u32 *buffer, u32 *n);
+// buffers_load reads a list of (pointer, length) pairs, all of which must be within
+// the guest's memory, to scratch memory: what is read into one of the buffers may
+// change the list.
+errno_t buffers_load(u32 list, u32 count, struct buffers *);

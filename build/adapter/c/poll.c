@@ -165,12 +165,11 @@ __attribute__((export_name("pollable_fd"))) u32 pollable_fd(handle_t pollable)
 
 errno_t pollable_read(struct descriptor *d, struct buffers b, u32 result)
 {
-	u32 buffer, n;
-	if (!buffers_next(&b, &buffer, &n))
+	if (b.count == 0)
 		return guest_put32(result, 0);
 	if (!pollable_ready(d->handle))
 		return EAGAIN;
-	guest_store8(buffer, 0);
+	guest_store8(b.first->at, 0);
 	return guest_put32(result, 1);
 }
 

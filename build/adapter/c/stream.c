@@ -60,10 +60,10 @@ void stream_type(struct descriptor *d)
 
 errno_t stream_read(struct descriptor *d, struct buffers b, u32 result)
 {
-	u32 total = 0, buffer, n;
-	while (buffers_next(&b, &buffer, &n)) {
+	u32 total = 0;
+	for (; b.count > 0; b.count--, b.first++) {
 		struct transfer t;
-		transfer_begin(&t, buffer, n, result);
+		transfer_begin(&t, b.first->at, b.first->n, result);
 		if (total > 0 || d->flags & FLAG_NONBLOCK)
 			input_read(stream_input(d), t.length, t.result);
 		else
@@ -83,7 +83,7 @@ errno_t stream_read(struct descriptor *d, struct buffers b, u32 result)
 		total += got;
 		if (total == 0)
 			return EAGAIN;
-		if (got < n)
+		if (got < b.first->n)
 			break;
 	}
 	return guest_put32(result, total);
@@ -134,14 +134,15 @@ static errno_t output_some(handle_t out, u32 buffer, u32 n, bool now, bool last,
 
 errno_t output_all(handle_t out, struct buffers b, bool now, u32 near, u32 *written, handle_t *wrong)
 {
-	u32 total = 0, buffer, n;
+	u32 total = 0;
 	bool flushed = true;
 	errno_t e = SUCCESS;
 	*wrong = 0;
-	while (e == SUCCESS && buffers_next(&b, &buffer, &n)) {
+	for (; e == SUCCESS && b.count > 0; b.count--, b.first++) {
+		u32 buffer = b.first->at, n = b.first->n;
 		while (e == SUCCESS && n > 0) {
 			u32 some = 0;
-			e = output_some(out, buffer, n, now, b.count == 0, near, &some, &flushed, wrong);
+			e = output_some(out, buffer, n, now, b.count == 1, near, &some, &flushed, wrong);
 			buffer += some;
 			n -= some;
 			total += some;
