@@ -116,8 +116,9 @@ func waitName(name string) (binary.CanonOp, wasm.FuncType, bool) {
 // contextName reads the name of context.get or context.set: [context-get-SLOT] or
 // [context-get-TYPE-SLOT].
 func contextName(name, prefix string) (wasm.ValType, uint32, bool) {
-	rest, ok := strings.CutPrefix(name, prefix)
-	if rest, ok = strings.CutSuffix(rest, "]"); !ok || rest+"]" == name {
+	rest, begins := strings.CutPrefix(name, prefix)
+	rest, ends := strings.CutSuffix(rest, "]")
+	if !begins || !ends {
 		return 0, 0, false
 	}
 	t := wasm.I32

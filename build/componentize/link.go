@@ -281,7 +281,7 @@ func (l *linker) options(m *coreModule, n needs, e Encoding, at setup) (*options
 			return nil, err
 		}
 		if o.realloc == nil {
-			return nil, fmt.Errorf("it needs memory to be allocated, but the module exports no function named %q", at.reallocs[len(at.reallocs)/2])
+			return nil, fmt.Errorf("it needs memory to be allocated, but the module exports no function named %q", at.reallocs[min(1, len(at.reallocs)-1)])
 		}
 	}
 	return o, nil

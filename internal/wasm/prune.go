@@ -45,6 +45,13 @@ func newPruner(m *Module) *pruner {
 }
 
 func (p *pruner) renumber() {
+	// A declaration is worth keeping for those that are left of what it declares.
+	for i := range p.m.Elements {
+		e := &p.m.Elements[i]
+		if e.Mode == Declarative && (slices.ContainsFunc(e.Funcs, p.funcs.has) || slices.ContainsFunc(e.Exprs, p.declared)) {
+			p.elements.live[i] = true
+		}
+	}
 	for _, x := range []*index{&p.funcs, &p.globals, &p.tables, &p.elements} {
 		x.renumber()
 	}
@@ -308,7 +315,7 @@ func (p *pruner) sweepElements() {
 	var out []Element
 	for i, e := range p.m.Elements {
 		declares := e.Mode == Declarative
-		if !declares && !p.elements.live[i] {
+		if !p.elements.live[i] {
 			continue
 		}
 		var funcs []uint32
@@ -324,9 +331,6 @@ func (p *pruner) sweepElements() {
 			}
 			p.rewriteExpr(&x)
 			exprs = append(exprs, x)
-		}
-		if declares && !p.elements.live[i] && len(funcs)+len(exprs) == 0 {
-			continue
 		}
 		e.Funcs, e.Exprs = funcs, exprs
 		p.rewriteExpr(&e.At)
