@@ -28,6 +28,8 @@ type assembler struct {
 	cores   map[*coreModule]uint32 // core instances; that of the shim is that of nil
 	aliases map[aliasKey]uint32
 	access  uint32 // the instance of the accessors of the main memory
+	// wrapped are the functions that are called through the task hook.
+	wrapped map[coreExport]uint32
 	// slots are the functions of the shim, and their positions by key.
 	slots     []*source
 	slotIndex map[string]int
@@ -45,11 +47,11 @@ func (l *linker) assemble() (*binary.Component, error) {
 		linker: l, c: &binary.Component{},
 		instances: map[*wit.Interface]uint32{}, funcs: map[*wit.WorldItem]uint32{},
 		intrinsics: map[*wit.Interface]*typeSpace{}, resources: map[*wit.TypeDef]uint32{},
-		cores: map[*coreModule]uint32{}, aliases: map[aliasKey]uint32{}, slotIndex: map[string]int{},
+		cores: map[*coreModule]uint32{}, wrapped: map[coreExport]uint32{}, aliases: map[aliasKey]uint32{}, slotIndex: map[string]int{},
 	}
 	a.root = a.rootSpace()
 	a.findSlots()
-	for _, step := range []func() error{a.imports, a.shim, a.exportedResources, a.instantiate, a.fixup, a.exports} {
+	for _, step := range []func() error{a.imports, a.shim, a.exportedResources, a.instantiate, a.hooks, a.fixup, a.exports} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -102,6 +104,9 @@ func (a *assembler) alias(kind binary.AliasKind, sort binary.Sort, instance uint
 // coreExport returns an export of a module that is instantiated, or of the shim, which
 // is module nil.
 func (a *assembler) coreExport(m *coreModule, sort binary.Sort, name string) uint32 {
+	if index, ok := a.wrapped[coreExport{m, name}]; ok && sort == binary.SortCoreFunc {
+		return index
+	}
 	return a.alias(binary.AliasCoreExport, sort, a.cores[m], name)
 }
 

@@ -282,3 +282,32 @@ func TestDuplicateImports(t *testing.T) {
 	})
 	wantU32(t, i, 15, "", "sum")
 }
+
+// TestTaskHook checks what a module is told that asks for it.
+func TestTaskHook(t *testing.T) {
+	w := world(t, `package test:hook;
+interface i { resource r { constructor(); } }
+world w { export echo: func(s: string) -> string; export log: func() -> list<u8>; export i; }`, "w")
+	m := module([]coreImport{imported("[export]test:hook/i", "[resource-new]r", "i", "i")},
+		function("echo", "ii", "i", 0, guests.I32(64), guests.Get(0), guests.Store(0), guests.I32(64), guests.Get(1), guests.Store(4), guests.I32(64)),
+		function("cabi_post_echo", "i", "", 0),
+		// The log's length is at 200, the log behind it.
+		function("log", "", "i", 0, guests.I32(72), guests.I32(204), guests.Store(0), guests.I32(72), guests.I32(200), guests.Load(0), guests.Store(4), guests.I32(72)),
+		function("__wasm_task_hook", "i", "", 0,
+			guests.I32(200), guests.Load(0), guests.Get(0), guests.Code{0x3a, 0, 0xcc, 1}, // i32.store8 offset=204
+			guests.I32(200), guests.I32(200), guests.Load(0), guests.I32(1), guests.I32Add, guests.Store(0)),
+		function("_initialize", "", "", 0),
+		function("test:hook/i#[constructor]r", "", "i", 0, guests.I32(9), guests.Call(0)),
+		function("test:hook/i#[dtor]r", "i", "", 0))
+	i := run(t, makeComponent(t, embed(t, m, w, componentize.UTF8)), nil)
+	call(t, i, "", "echo", component.StringVal("x"))
+	r := call(t, i, "test:hook/i", "[constructor]r")
+	if err := r.(*component.Resource).Drop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := fmt.Sprint(call(t, i, "", "log"))
+	// initialize, realloc, a call, post-return, a call, a destructor, the call of log
+	if want := fmt.Sprint(component.BytesVal{6, 7, 12, 13, 0, 1, 10, 11, 0, 1, 8, 9, 0}); got != want {
+		t.Errorf("the hook was told %v, want %v", got, want)
+	}
+}

@@ -53,8 +53,13 @@ func (b *builder) importFunc(module, name, debug string, t wasm.FuncType) uint32
 
 // define adds a function without locals; code is its body without the end.
 func (b *builder) define(name string, t wasm.FuncType, code []byte) uint32 {
+	return b.defineLocals(name, t, nil, code)
+}
+
+// defineLocals is define with locals: how many, and their type.
+func (b *builder) defineLocals(name string, t wasm.FuncType, locals, code []byte) uint32 {
 	b.Functions = append(b.Functions, wasm.Function{Type: b.typ(t)})
-	b.Code = append(b.Code, wasm.Body{Code: slices.Concat([]byte{0}, code, []byte{opEnd})})
+	b.Code = append(b.Code, wasm.Body{Code: slices.Concat([]byte{byte(len(locals) / 2)}, locals, code, []byte{opEnd})})
 	b.names[b.funcs] = name
 	b.funcs++
 	return b.funcs - 1
@@ -76,7 +81,9 @@ const (
 	opEnd          = 0x0b
 	opCall         = 0x10
 	opCallIndirect = 0x11
+	opSelect       = 0x1b
 	opLocalGet     = 0x20
+	opLocalSet     = 0x21
 	opGlobalGet    = 0x23
 	opGlobalSet    = 0x24
 	opI32Const     = 0x41
@@ -180,6 +187,11 @@ func (a *assembler) fixup() error {
 		return nil
 	}
 	if start != nil {
+		if a.hasTaskHook() {
+			hook := b.importFunc("hook", taskHook, taskHook, taskHookType)
+			start = slices.Concat(callHook(hook, hookInitializeStart), start, callHook(hook, hookInitializeFinish))
+			args = append(args, component.CoreArg{Name: "hook", Instance: a.cores[a.main()]})
+		}
 		b.Start = &wasm.Start{Func: b.define("start", wasm.FuncType{}, start)}
 	}
 	a.def(&component.CoreInstance{Module: a.def(&component.CoreModule{Bytes: b.encode()}), Args: args})

@@ -31,7 +31,7 @@ type pruner struct {
 	importedFuncs                    int
 	// replaced is an imported function that is no longer imported, or -1.
 	replaced int
-	work                             []uint32 // functions whose bodies are to be scanned
+	work     []uint32 // functions whose bodies are to be scanned
 }
 
 func newPruner(m *Module) *pruner {
