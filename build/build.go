@@ -44,6 +44,10 @@ type Result struct {
 	Changed bool
 }
 
+// InitializeSection is the custom section of a component that says, with the contents
+// "once", that all its instances may start from one that was initialised.
+const InitializeSection = "ashlar:initialize"
+
 // runInterface is what the adapter exports for a program with a main function.
 const runInterface = "wasi:cli/run"
 
@@ -171,6 +175,11 @@ func finish(p *project.Project, world *wit.World, made []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.Initialize != "" {
+		if component, err = metadata.SetSection(component, InitializeSection, []byte(p.Initialize)); err != nil {
+			return nil, err
+		}
+	}
 	c, err := binary.Decode(component)
 	if err == nil {
 		err = binary.Validate(c)
@@ -198,6 +207,11 @@ func componentOf(p *project.Project, world *wit.World, module []byte) ([]byte, e
 	module, err := componentize.Embed(module, &own, componentize.EmbedOptions{})
 	if err != nil {
 		return nil, err
+	}
+	if p.Language == "go" && p.Initialize == project.InitializeOnce {
+		if module, err = reseedRand(module); err != nil {
+			return nil, fmt.Errorf("initialize = %q: %w", p.Initialize, err)
+		}
 	}
 	if p.Language == "go" || p.Language == "tinygo" {
 		r, err := wit.ParseText("guest.wit", guestWorld, wit.Options{Lookup: wasiwit.Lookup})

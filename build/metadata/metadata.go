@@ -104,6 +104,22 @@ func Write(b []byte, m Metadata) ([]byte, error) {
 	return out, nil
 }
 
+// SetSection returns a module or component with a custom section at its end, in place of
+// those of that name.
+func SetSection(b []byte, name string, contents []byte) ([]byte, error) {
+	sections, err := split(b)
+	if err != nil {
+		return nil, err
+	}
+	out := append(make([]byte, 0, len(b)+len(name)+len(contents)+16), b[:preamble]...)
+	for _, s := range sections {
+		if s.id != sectionCustom || s.name != name {
+			out = append(out, s.bytes...)
+		}
+	}
+	return appendCustom(out, name, contents), nil
+}
+
 // Describes reports whether custom sections of that name hold metadata.
 func Describes(section string) bool {
 	return section == componentNames || slices.ContainsFunc(new(Metadata).fields(), func(f field) bool { return f.section == section })

@@ -35,8 +35,8 @@ func TestPlans(t *testing.T) {
 		want     string // the commands, without the folder
 		output   string
 	}{
-		{"go", library, "GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 go build -trimpath -buildvcs=false '-ldflags=-s -w' -buildmode=c-shared -o /build/core.wasm .", out},
-		{"go", program, "GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 go build -trimpath -buildvcs=false '-ldflags=-s -w' -o /build/core.wasm .", out},
+		{"go", library, "GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 go build -trimpath -buildvcs=false -buildmode=c-shared -o /build/core.wasm .", out},
+		{"go", program, "GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 go build -trimpath -buildvcs=false -o /build/core.wasm .", out},
 		{"tinygo", library, "tinygo build -target=wasip1 -no-debug -buildmode=c-shared -o /build/core.wasm .", out},
 		{"rust", library, "cargo build --release --target wasm32-wasip2 --target-dir target", filepath.Join(dir, "target/wasm32-wasip2/release/my_app.wasm")},
 		{"javascript", library, "/node_modules/.bin/jco componentize src/main.js --wit wit --world-name app --out /build/core.wasm", out},

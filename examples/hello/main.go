@@ -1,25 +1,22 @@
-// Command hello is a program for WASI: it greets, and lists what it was
-// granted.
+// Command hello answers HTTP requests, as a component of wasi:http.
 //
-//	GOOS=wasip1 GOARCH=wasm go build -o hello.wasm ./examples/hello
-//	ashlar run --dir .::/work hello.wasm you
+//	ashlar build && ashlar serve
 package main
 
 import (
 	"fmt"
-	"os"
+	"net/http"
+
+	wasihttp "github.com/ashlar-wasm/ashlar/guest/http"
 )
 
-func main() {
-	name := "world"
-	if len(os.Args) > 1 {
-		name = os.Args[1]
-	}
-	fmt.Printf("Hello, %s!\n", name)
-	for _, e := range os.Environ() {
-		fmt.Println("environment:", e)
-	}
-	if entries, err := os.ReadDir("/work"); err == nil {
-		fmt.Println("files in /work:", len(entries))
-	}
+func init() {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, "Hello from a component!")
+	})
+	wasihttp.Handle(mux)
 }
+
+// main is not called: the component is a library of its handler.
+func main() {}
