@@ -187,19 +187,37 @@ func finish(p *project.Project, world *wit.World, made []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the component is not valid: %w", err)
 	}
+	runtime, err := runtimeWorld()
+	if err != nil {
+		return nil, err
+	}
+	fits := *world
+	for _, i := range runtime.Imports {
+		if world.Import(i.Interface.ID()) == nil {
+			fits.Imports = append(slices.Clip(fits.Imports), i)
+		}
+	}
+	if err := componentize.Targets(component, &fits); err != nil {
+		return nil, err
+	}
 	return component, nil
 }
 
-// guestWorld is what Go programs may import by way of the guest packages, beside what
-// their own world says. What a program does not use is left out of the component.
-const guestWorld = `package ashlar:guest;
-
-world imports {
-    include wasi:cli/imports@0.2.0;
-    import wasi:http/types@0.2.0;
-    import wasi:http/outgoing-handler@0.2.0;
+// runtimeWorld is what programs may import beside what their own world says: the runtimes
+// of languages do, and the guest packages of Go. What a program does not use is left out
+// of the component.
+func runtimeWorld() (*wit.World, error) {
+	r, err := wit.ParseText("runtime.wit", `package ashlar:guest;
+		world runtime {
+			include wasi:cli/imports@0.2.0;
+			import wasi:http/types@0.2.0;
+			import wasi:http/outgoing-handler@0.2.0;
+		}`, wit.Options{Lookup: wasiwit.Lookup})
+	if err != nil {
+		return nil, err
+	}
+	return r.Main.Worlds[0], nil
 }
-`
 
 func componentOf(p *project.Project, world *wit.World, module []byte) ([]byte, error) {
 	own := *world
@@ -214,11 +232,11 @@ func componentOf(p *project.Project, world *wit.World, module []byte) ([]byte, e
 		}
 	}
 	if p.Language == "go" || p.Language == "tinygo" {
-		r, err := wit.ParseText("guest.wit", guestWorld, wit.Options{Lookup: wasiwit.Lookup})
+		runtime, err := runtimeWorld()
 		if err != nil {
 			return nil, err
 		}
-		if module, err = componentize.Embed(module, r.Main.Worlds[0], componentize.EmbedOptions{}); err != nil {
+		if module, err = componentize.Embed(module, runtime, componentize.EmbedOptions{}); err != nil {
 			return nil, err
 		}
 	}

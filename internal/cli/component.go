@@ -24,7 +24,7 @@ func newComponent(s *streams) *cobra.Command {
 		Long: `Make components of core modules, and change what they carry. 'ashlar build' does
 this for projects; these commands do it for files.`,
 	}
-	cmd.AddCommand(newComponentEmbed(s), newComponentNew(s), newComponentMetadata(s), newComponentPrint(s), newComponentStrip(s))
+	cmd.AddCommand(newComponentEmbed(s), newComponentNew(s), newComponentTargets(), newComponentMetadata(s), newComponentPrint(s), newComponentStrip(s))
 	return cmd
 }
 

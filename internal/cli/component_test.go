@@ -106,3 +106,59 @@ func TestComponentPrint(t *testing.T) {
 		t.Errorf("damaged: exit code %d, %q, %s", code, stdout, stderr)
 	}
 }
+
+// A core module becomes a component by hand: the world is embedded, the component made,
+// checked against worlds and called.
+func TestComponentNew(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name string) string { return filepath.Join(dir, name) }
+	// (module (func (export "add") (param i32 i32) (result i32) (i32.add ...)))
+	write(t, file("core.wasm"), "\x00asm\x01\x00\x00\x00"+"\x01\x07\x01\x60\x02\x7f\x7f\x01\x7f"+"\x03\x02\x01\x00"+
+		"\x07\x07\x01\x03add\x00\x00"+"\x0a\x09\x01\x07\x00\x20\x00\x20\x01\x6a\x0b")
+	write(t, file("world.wit"), "package a:b; world calc { export add: func(a: u32, b: u32) -> u32; } world other { export add: func(a: u32) -> u32; }")
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"new", "-o", file("x.wasm"), file("core.wasm")}, 0, ""},
+		{[]string{"embed", "-o", file("embedded.wasm"), file("world.wit"), file("core.wasm")}, exitUsage, "choose one with --world\n  calc\n  other"},
+		{[]string{"embed", "--world", "calc", "-o", file("embedded.wasm"), file("world.wit"), file("core.wasm")}, 0, ""},
+		{[]string{"embed", "--world", "calc", "--encoding", "ebcdic", "-o", file("x.wasm"), file("world.wit"), file("core.wasm")}, exitUsage, "ebcdic"},
+		{[]string{"new", "-o", file("calc.wasm"), file("embedded.wasm")}, 0, ""},
+		{[]string{"new", "-o", file("x.wasm"), file("calc.wasm")}, exitInvalid, "is a component"},
+		{[]string{"targets", "--world", "calc", file("world.wit"), file("calc.wasm")}, 0, ""},
+		{[]string{"targets", "--world", "other", file("world.wit"), file("calc.wasm")}, exitFailure, "add"},
+		{[]string{"targets", "wasi:cli/command@0.2.0", file("calc.wasm")}, exitFailure, "wasi:cli/run@0.2.0"},
+		{[]string{"targets", "wasi:cli/comand@0.2.0", file("calc.wasm")}, exitUsage, "no such world"},
+		{[]string{"embed", "--world", "other", "-o", file("wrong.wasm"), file("world.wit"), file("core.wasm")}, 0, ""},
+		{[]string{"new", "-o", file("x.wasm"), file("wrong.wasm")}, exitInvalid, "add"},
+	} {
+		code, _, stderr := ashlar(append([]string{"component"}, c.args...)...)
+		if code != c.code || !strings.Contains(stderr, c.want) {
+			t.Errorf("%q: exit code %d, want %d and %q; stderr:\n%s", c.args, code, c.code, c.want, stderr)
+		}
+	}
+	if code, stdout, stderr := ashlar("invoke", file("calc.wasm"), "add(20, 22)"); code != 0 || stdout != "42\n" {
+		t.Errorf("exit code %d, %q, %s", code, stdout, stderr)
+	}
+}
+
+func TestBindgenGo(t *testing.T) {
+	dir := t.TempDir()
+	wit := filepath.Join(dir, "world.wit")
+	write(t, wit, "package a:b; interface i { f: func() -> string; } world w { import i; export i; }")
+	out := filepath.Join(dir, "bind")
+	if code, _, stderr := ashlar("bindgen", "go", "--out", out, wit); code != exitUsage || !strings.Contains(stderr, "--path") {
+		t.Errorf("without a path: exit code %d, %s", code, stderr)
+	}
+	code, _, stderr := ashlar("bindgen", "go", "--path", "example.com/x/bind", "--out", out, wit)
+	if code != 0 {
+		t.Fatal(stderr)
+	}
+	for _, name := range []string{"a/b/i/bindings.go", "export/a/b/i/bindings.go"} {
+		if b := read(t, filepath.Join(out, filepath.FromSlash(name))); !strings.Contains(string(b), "package i\n") {
+			t.Errorf("%s is\n%s", name, b)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 
@@ -9,8 +10,11 @@ import (
 
 	"github.com/ashlar-wasm/ashlar/build/adapter"
 	"github.com/ashlar-wasm/ashlar/build/componentize"
+	"github.com/ashlar-wasm/ashlar/build/project"
 	"github.com/ashlar-wasm/ashlar/internal/binary"
 	"github.com/ashlar-wasm/ashlar/internal/wasm"
+	wasiwit "github.com/ashlar-wasm/ashlar/wasi/wit"
+	"github.com/ashlar-wasm/ashlar/wit"
 )
 
 func newComponentEmbed(s *streams) *cobra.Command {
@@ -119,6 +123,63 @@ wasi_snapshot_preview1. A command, which exports _start, needs no world.`,
 	cmd.Flags().StringArrayVar(&adapt, "adapt", nil, "`[NAME=]FILE` of an adapter for imports from NAME (default: that of the file)")
 	cmd.Flags().BoolVar(&exitCodes, "exit-codes", false, "pass on exit codes other than 0 and 1; needs a host with WASI 0.2.12")
 	return cmd
+}
+
+func newComponentTargets() *cobra.Command {
+	var world string
+	var features []string
+	cmd := &cobra.Command{
+		Use:   "targets [flags] WIT FILE",
+		Short: "Check whether a component fits a world",
+		Long: `Check whether a component fits a world: it imports nothing that the world does not
+import, and exports all that the world exports. Nothing is printed if it does; else
+which function of which interface differs, and how.
+
+WIT is a .wit file or a folder of them, or the name of a world of WASI, as
+wasi:http/proxy@0.2.0.`,
+		Example: `  ashlar component targets --world app ./wit app.wasm
+  ashlar component targets wasi:http/proxy@0.2.0 app.wasm`,
+		Args: exactArgs("WIT", "FILE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			w, err := targetWorld(args[0], world, features)
+			if err != nil {
+				return err
+			}
+			f, err := load(args[1], maxFile)
+			if err != nil {
+				return err
+			}
+			if err := f.wantComponent("component targets"); err != nil {
+				return err
+			}
+			if err := f.validate(); err != nil {
+				return f.invalid(err)
+			}
+			if err := componentize.Targets(f.bytes, w); err != nil {
+				return withCode(exitFailure, fmt.Errorf("%s: %w", f.path, err))
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&world, "world", "", "world of the package, where there are several")
+	cmd.Flags().StringArrayVar(&features, "features", nil, "feature gates (@unstable) to open")
+	return cmd
+}
+
+// targetWorld returns a world of WASI by name, or one of a package.
+func targetWorld(where, name string, features []string) (*wit.World, error) {
+	if strings.HasPrefix(where, "wasi:") {
+		w, err := (&project.Project{World: where}).ResolveWorld()
+		if err != nil {
+			return nil, usageError("%q: no such world in WASI %s or before", where, wasiwit.Version)
+		}
+		return w, nil
+	}
+	r, w, err := loadWIT(where, features)
+	if err != nil || w != nil {
+		return w, err
+	}
+	return selectWorld(r, name)
 }
 
 // loadModule reads a core module and validates it.
