@@ -199,6 +199,8 @@ static errno_t write_at(struct descriptor *d, struct buffers b, u64 offset, u32 
 			transfer_end(&t);
 			if (failed)
 				return *total > 0 ? SUCCESS : errno_of(code);
+			if (put > t.length)
+				return EIO; // no host does that
 			*total += put;
 			offset += put;
 			buffer += put;
