@@ -253,19 +253,17 @@ func (l *linker) typedSource(m *coreModule, item *wit.WorldItem, name string, ex
 // that it belongs to.
 func (l *linker) functionIn(item *wit.WorldItem, name string, exported bool) (*wit.WorldItem, *wit.Function, error) {
 	if item != nil {
-		if f := item.Interface.Function(name); f != nil {
+		if f := l.world.functions[item.Interface][name]; f != nil {
 			return item, f, nil
 		}
 		return nil, nil, fmt.Errorf("interface %s has no function %q", item.ExternName(), name)
 	}
-	items, verb := l.world.imports, "import"
-	if exported {
-		items, verb = l.world.exports, "export"
+	if item := l.world.index(exported).function(name); item != nil {
+		return item, item.Function, nil
 	}
-	for _, item := range items {
-		if item.Function != nil && item.Name == name {
-			return item, item.Function, nil
-		}
+	verb := "import"
+	if exported {
+		verb = "export"
 	}
 	return nil, nil, fmt.Errorf("the world does not %s a function %q", verb, name)
 }

@@ -88,7 +88,7 @@ func (c *copier) resolve(d *wit.TypeDef) (*wit.TypeDef, error) {
 		target = item.Interface
 	}
 	if target != nil {
-		if t := target.Type(d.Name); t != nil {
+		if t := c.m.world.types[target][d.Name]; t != nil {
 			return t, nil
 		}
 	}

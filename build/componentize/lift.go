@@ -32,18 +32,6 @@ func functionsOf(item *wit.WorldItem) []*wit.Function {
 	return nil
 }
 
-// canonicalName is the name of an item with only the track of its version.
-func canonicalName(item *wit.WorldItem) string {
-	if item.Name != "" || item.Interface == nil {
-		return item.ExternName()
-	}
-	pkg := item.Interface.Package.Name
-	if pkg.Version != "" {
-		pkg.Version = wit.VersionTrack(pkg.Version)
-	}
-	return pkg.Item(item.Interface.Name)
-}
-
 func namesOf(item *wit.WorldItem, f *wit.Function) [2]exportNames {
 	legacy, standard := f.Name, "cm32p2||"+f.Name
 	if item.Interface != nil {

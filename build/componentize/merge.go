@@ -19,6 +19,25 @@ type world struct {
 	provider map[*wit.WorldItem]*coreModule
 	// owner is the item that an interface belongs to.
 	owner map[*wit.Interface]*wit.WorldItem
+	// types and functions are those of interfaces, by name.
+	types     map[*wit.Interface]map[string]*wit.TypeDef
+	functions map[*wit.Interface]map[string]*wit.Function
+	indices   [2]*itemIndex
+}
+
+// index returns the index of imports or exports, which is made when the world is complete.
+func (w *world) index(exported bool) *itemIndex {
+	if exported {
+		return w.indices[exports]
+	}
+	return w.indices[imports]
+}
+
+func newWorld() *world {
+	return &world{
+		provider: map[*wit.WorldItem]*coreModule{}, owner: map[*wit.Interface]*wit.WorldItem{},
+		types: map[*wit.Interface]map[string]*wit.TypeDef{}, functions: map[*wit.Interface]map[string]*wit.Function{},
+	}
 }
 
 // merger builds a world.
@@ -37,7 +56,6 @@ type mergeItem struct {
 	from   []mergeSource
 	item   *wit.WorldItem // when it is merged
 	busy   bool
-	// needs are the imports or exports that it uses types of, which come first.
 }
 
 type mergeSource struct {
@@ -52,7 +70,7 @@ const (
 
 func mergeWorlds(modules []*coreModule) (*world, error) {
 	m := &merger{
-		world:    &world{provider: map[*wit.WorldItem]*coreModule{}, owner: map[*wit.Interface]*wit.WorldItem{}},
+		world:    newWorld(),
 		sources:  [2]map[string]*mergeItem{{}, {}},
 		upgrades: upgrades(modules),
 		types:    map[string]*wit.TypeDef{},
@@ -91,6 +109,7 @@ func mergeWorlds(modules []*coreModule) (*world, error) {
 			}
 		}
 	}
+	m.world.indices = [2]*itemIndex{newIndex(m.world.imports), newIndex(m.world.exports)}
 	return m.world, nil
 }
 
@@ -156,6 +175,8 @@ func (m *merger) merge(entry *mergeItem) (*wit.WorldItem, error) {
 	if first.Interface != nil {
 		item.Interface = &wit.Interface{Name: first.Interface.Name, Package: first.Interface.Package}
 		m.world.owner[item.Interface] = item
+		m.world.types[item.Interface] = map[string]*wit.TypeDef{}
+		m.world.functions[item.Interface] = map[string]*wit.Function{}
 	}
 	// Those of the right version first: the others must have no more than they.
 	for _, old := range []bool{false, true} {
@@ -227,10 +248,7 @@ func (c *copier) contents(old bool) error {
 	missing := func(name string) error {
 		return fmt.Errorf("%s has %q, which the higher version has not", c.from.ID(), name)
 	}
-	have := map[string]*wit.TypeDef{}
-	for _, t := range c.to.Types {
-		have[t.Name] = t
-	}
+	have := c.m.world.types[c.to]
 	for _, t := range c.from.Types {
 		if known := have[t.Name]; known != nil {
 			c.types[t] = known
@@ -249,10 +267,7 @@ func (c *copier) contents(old bool) error {
 			return fmt.Errorf("type %q is defined differently in two embedded worlds", t.Name)
 		}
 	}
-	functions := map[string]*wit.Function{}
-	for _, f := range c.to.Functions {
-		functions[f.Name] = f
-	}
+	functions := c.m.world.functions[c.to]
 	for _, f := range c.from.Functions {
 		clone, err := c.function(f)
 		if err != nil {

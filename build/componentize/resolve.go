@@ -179,11 +179,11 @@ func (l *linker) worldSource(m *coreModule, module, name string, t wasm.FuncType
 			return s, err
 		}
 	}
-	items := l.world.imports
-	if exported {
-		items = l.world.exports
+	index := l.world.index(exported)
+	item := index.compatible(module)
+	if standard {
+		item = index.standard(module)
 	}
-	item := findInterface(items, module, standard)
 	if item == nil {
 		return nil, nil
 	}
@@ -192,11 +192,11 @@ func (l *linker) worldSource(m *coreModule, module, name string, t wasm.FuncType
 		if rest, ok := strings.CutPrefix(name, "[async-lower]"); ok && !standard {
 			function, conv = rest, asynchronous
 		}
-		if f := item.Interface.Function(function); f != nil {
+		if f := l.world.functions[item.Interface][function]; f != nil {
 			return l.lowerSource(m, item, f, conv, at)
 		}
 	}
-	if s := resourceSource(item, name, exported, standard); s != nil {
+	if s := l.resourceSource(item, name, exported, standard); s != nil {
 		return s, nil
 	}
 	if !standard {
@@ -214,15 +214,12 @@ func (l *linker) rootSource(m *coreModule, name string, t wasm.FuncType, at setu
 		if rest, ok := strings.CutPrefix(name, "[async-lower]"); ok {
 			function, conv = rest, asynchronous
 		}
-		for _, item := range l.world.imports {
-			if item.Function != nil && item.Name == function {
-				return l.lowerSource(m, item, item.Function, conv, at)
-			}
-			if item.Type != nil {
-				if s := resourceOf(item.Type, item, name, false, false); s != nil {
-					return s, nil
-				}
-				if s := resourceOf(item.Type, item, name, false, true); s != nil {
+		if item := l.world.index(false).function(function); item != nil {
+			return l.lowerSource(m, item, item.Function, conv, at)
+		}
+		for _, standard := range []bool{false, true} {
+			if item := l.world.index(false).typ(resourceName(name)); item != nil {
+				if s := resourceOf(item.Type, item, name, false, standard); s != nil {
 					return s, nil
 				}
 			}
@@ -235,33 +232,6 @@ func (l *linker) rootSource(m *coreModule, name string, t wasm.FuncType, at setu
 		return s, err
 	}
 	return nil, errors.New("the world has no such function")
-}
-
-// findInterface finds the interface that a module name stands for: of the version that
-// it has, or else of another one of the track.
-func findInterface(items []*wit.WorldItem, name string, standard bool) *wit.WorldItem {
-	for _, item := range items {
-		if item.Interface == nil {
-			continue
-		}
-		if have := item.ExternName(); have == name && !standard || standard && canonicalName(item) == name {
-			return item
-		}
-	}
-	base, version, ok := strings.Cut(name, "@")
-	if !ok || standard || !wit.ValidVersion(version) {
-		return nil
-	}
-	for _, item := range items {
-		if item.Interface == nil || item.Name != "" {
-			continue
-		}
-		have := item.Interface.Package.Name.Version
-		if unversioned(item.ExternName()) == base && wit.VersionTrack(have) == wit.VersionTrack(version) {
-			return item
-		}
-	}
-	return nil
 }
 
 // lowerSource is a function that the component imports.
@@ -287,13 +257,23 @@ func (l *linker) lowerSource(m *coreModule, item *wit.WorldItem, f *wit.Function
 }
 
 // resourceSource finds a built-in on a resource of an interface.
-func resourceSource(item *wit.WorldItem, name string, exported, standard bool) *source {
-	for _, t := range item.Interface.Types {
-		if s := resourceOf(t, item, name, exported, standard); s != nil {
-			return s
-		}
+func (l *linker) resourceSource(item *wit.WorldItem, name string, exported, standard bool) *source {
+	if t := l.world.types[item.Interface][resourceName(name)]; t != nil {
+		return resourceOf(t, item, name, exported, standard)
 	}
 	return nil
+}
+
+// resourceName is the name of the resource in that of a built-in: [resource-drop]NAME or
+// NAME_drop.
+func resourceName(name string) string {
+	if end := strings.IndexByte(name, ']'); end >= 0 {
+		return name[end+1:]
+	}
+	if end := strings.LastIndexByte(name, '_'); end >= 0 {
+		return name[:end]
+	}
+	return name
 }
 
 // resourceOf returns the built-in on a resource of that name, or nil.

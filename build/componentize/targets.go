@@ -38,11 +38,12 @@ func compareItems(verb, missing string, need, offer []*wit.WorldItem, needed boo
 	fail := func(item *wit.WorldItem, err error) {
 		all = append(all, fmt.Errorf("%s %s: %w", verb, item.ExternName(), err))
 	}
+	index := newIndex(offer)
 	for _, n := range need {
 		if n.Type != nil {
 			continue // what it is matters where functions use it
 		}
-		o := offered(n, offer)
+		o := offered(n, index)
 		switch {
 		case o == nil:
 			fail(n, errors.New(missing))
@@ -67,16 +68,14 @@ func compareItems(verb, missing string, need, offer []*wit.WorldItem, needed boo
 }
 
 // offered finds an item of the same name or, of an interface, the same track.
-func offered(n *wit.WorldItem, offer []*wit.WorldItem) *wit.WorldItem {
-	for _, o := range offer {
-		if o.ExternName() == n.ExternName() && o.Type == nil {
-			return o
-		}
+func offered(n *wit.WorldItem, offer *itemIndex) *wit.WorldItem {
+	if o := offer.exact[n.ExternName()]; o != nil && o.Type == nil {
+		return o
 	}
 	if n.Interface == nil {
 		return nil
 	}
-	return findInterface(offer, n.ExternName(), false)
+	return offer.compatible(n.ExternName())
 }
 
 // compareFunctions compares a function that is needed with the one that is offered.
