@@ -26,6 +26,8 @@ type bench struct {
 	host map[string]func(stack []uint64)
 }
 
+const page = 1 << 16
+
 var le = binary.LittleEndian
 
 func newBench(t *testing.T, pages int) *bench { return newBenchOf(t, Command(), pages) }
@@ -342,4 +344,51 @@ func TestLongList(t *testing.T) {
 			t.Errorf("%d bytes for a buffer of 8: trapped is %t", size, trapped)
 		}
 	}
+}
+
+// The memory may be all that can be addressed: its size does not fit into 32 bits,
+// and neither does what is behind its end.
+func TestWholeMemory(t *testing.T) {
+	b := newBench(t, 2)
+	// The first page of the guest, and the last.
+	const top = 1<<32 - page
+	at := func(s []uint64) int {
+		p := uint64(uint32(s[0]))
+		switch {
+		case p < page:
+			return int(p)
+		case p >= top:
+			return int(p - top + page)
+		}
+		t.Errorf("access to %d", p)
+		return 0
+	}
+	for name, f := range map[string]func(s []uint64, p []byte){
+		"load8":   func(s []uint64, p []byte) { s[0] = uint64(p[0]) },
+		"load32":  func(s []uint64, p []byte) { s[0] = uint64(le.Uint32(p)) },
+		"load64":  func(s []uint64, p []byte) { s[0] = le.Uint64(p) },
+		"store64": func(s []uint64, p []byte) { le.PutUint64(p, s[1]) },
+	} {
+		b.host["__main_memory__#"+name] = func(s []uint64) { f(s, b.guest[at(s):]) }
+	}
+	b.host["__main_memory__#size"] = func(s []uint64) { s[0] = 1<<32 - 1 }
+	var got [][2]uint64 // begin and end of what the host wrote
+	var buffer [2]uint64
+	b.host["wasi:random/random@0.2.0#get-random-bytes"] = func(s []uint64) {
+		n, result := s[0], uint64(uint32(s[1]))
+		p := b.call("cabi_main_realloc", 0, 0, 1, n)
+		got = append(got, [2]uint64{p, p + n})
+		if p < buffer[0] || p+n > buffer[1] || result < p+n && p < result+8 || result > 1<<32-16 {
+			t.Errorf("%d bytes at %d of the buffer %d, the result at %d", n, p, buffer, result)
+		}
+		le.PutUint64(b.guest[at([]uint64{result}):], n<<32|p)
+	}
+	for _, p := range [][2]uint64{{1<<32 - 1, 1}, {1<<32 - 16, 16}, {1<<32 - 17, 16}, {1<<32 - 100, 84}, {1<<32 - 100, 85}, {top + 16, page - 16}} {
+		got, buffer = nil, [2]uint64{p[0], p[0] + p[1]}
+		b.want(0, "random_get", p[0], p[1])
+		if len(got) != 1 || got[0] != buffer {
+			t.Errorf("filled %d, want %d", got, buffer)
+		}
+	}
+	b.want(21, "random_get", 1<<32-10, 11)
 }

@@ -1,7 +1,7 @@
 #include "guest.h"
 #include "memory.h"
 
-bool guest_has(u32 at, u64 n)
+bool guest_has(u64 at, u64 n)
 {
 	u64 size = guest_size_raw();
 	if (size == 0xffffffff)

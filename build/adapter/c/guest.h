@@ -20,7 +20,7 @@ MAIN_MEMORY(store64) void guest_store64(u32 at, u64 value);
 MAIN_MEMORY(size) u32 guest_size_raw(void);
 
 // guest_has tells whether n bytes at an address are within the guest's memory.
-bool guest_has(u32 at, u64 n);
+bool guest_has(u64 at, u64 n);
 
 // guest_read and guest_write copy between the memories; the range must be there.
 void guest_read(void *to, u32 from, u32 n);
