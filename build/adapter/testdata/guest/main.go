@@ -300,7 +300,7 @@ func wait([]string) error {
 		group.Add(1)
 		go func() {
 			defer group.Done()
-			time.Sleep(time.Duration(50+i) * time.Millisecond)
+			time.Sleep(time.Duration(200+i) * time.Millisecond)
 		}()
 	}
 	group.Wait()
@@ -311,7 +311,7 @@ func wait([]string) error {
 		fmt.Println("much later")
 	}
 	d := time.Since(start)
-	fmt.Println(d >= 70*time.Millisecond, d < 900*time.Millisecond)
+	fmt.Println(d >= 220*time.Millisecond, d < 3*time.Second)
 	return nil
 }
 

@@ -41,7 +41,7 @@ func main() {
 		group.Add(1)
 		go func() {
 			defer group.Done()
-			f := after(time.Duration(150+i) * time.Millisecond)
+			f := after(time.Duration(500+i) * time.Millisecond)
 			defer f.Close()
 			b := make([]byte, 8)
 			for range 2 { // once it is ready it stays so
@@ -55,7 +55,7 @@ func main() {
 	group.Wait()
 	d := time.Since(start)
 	done <- true
-	fmt.Println("together:", d >= 150*time.Millisecond, d < 1000*time.Millisecond)
+	fmt.Println("together:", d >= 500*time.Millisecond, d < 3*time.Second)
 	fmt.Println("others went on:", ticks > 3)
 
 	f := after(time.Hour)
