@@ -178,7 +178,7 @@ func (i *Instance) location() string {
 }
 
 // Close releases the instance: host resources that it still owns are dropped,
-// its memories given back. No call may be under way.
+// its memories given back. No call may be under way. Further calls do nothing.
 func (i *Instance) Close(ctx context.Context) error {
 	var first error
 	keep := func(err error) {

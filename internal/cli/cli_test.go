@@ -255,6 +255,30 @@ func TestServe(t *testing.T) {
 	}
 }
 
+// A guest that traps in the middle of a response breaks it off.
+func TestServeTrapInBody(t *testing.T) {
+	var log safeBuffer
+	url, stop := startServer(t, &log, filepath.Join(writeGuests(t), "http.wasm"))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPatch, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err == nil {
+		defer resp.Body.Close()
+		_, err = io.ReadAll(resp.Body)
+	}
+	if err == nil {
+		t.Error("the response is whole")
+	}
+	if code := stop(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if !strings.Contains(log.String(), "wasm trap: unreachable") {
+		t.Errorf("the log lacks the trap:\n%s", log.String())
+	}
+}
+
 // What is responded once the body has turned out too large is not sent.
 func TestBodyTooLarge(t *testing.T) {
 	for begun, want := range map[bool]int{false: http.StatusRequestEntityTooLarge, true: http.StatusAccepted} {

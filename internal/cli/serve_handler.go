@@ -32,11 +32,6 @@ func (o *serveOptions) handler(p *component.Prepared, log *serveLog) *handler {
 	return &handler{options: o, log: log, pool: p.NewPool(component.PoolOptions{Concurrent: o.maxConcurrent})}
 }
 
-// borrowed is an instance that belongs to the pool.
-type borrowed struct{ *component.Instance }
-
-func (borrowed) Close(context.Context) error { return nil }
-
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := h.last.Add(1)
 	start := time.Now()
@@ -87,7 +82,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		begun = true
 		defer func() { cpu = i.CPU() }()
 		(&wasihttp.Handler{
-			Instantiate: func(context.Context) (wasihttp.Instance, error) { return borrowed{i}, nil },
+			Instantiate: func(context.Context) (wasihttp.Instance, error) { return i, nil },
 			Error:       func(r *http.Request, err error) { h.failed(id, r, i, err) },
 		}).ServeHTTP(rec, r)
 		return nil

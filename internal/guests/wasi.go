@@ -62,7 +62,8 @@ func GrowAfterOutput(pages int32) []byte {
 }
 
 // HelloHTTP answers every HTTP request with the greeting. For a request whose
-// method is DELETE it traps, for PUT it goes round an empty loop for ever.
+// method is DELETE it traps, for PATCH after the greeting, for PUT it goes round an
+// empty loop for ever.
 func HelloHTTP() []byte {
 	fields, request := abi.GuestResource("fields"), abi.GuestResource("incoming-request")
 	response, outparam := abi.GuestResource("outgoing-response"), abi.GuestResource("response-outparam")
@@ -102,14 +103,16 @@ func HelloHTTP() []byte {
 		Data:    []Data{{At: 1024, Bytes: greeting}},
 		Funcs: []Func{{Name: "handle", Params: twoI32, Locals: 3, Body: Seq(
 			Get(0), I32(128), Call(requestMethod),
-			I32(128), Code{0x2d, 0x00, 0x00}, I32(4), Code{0x46}, If(Unreachable), // i32.load8_u, i32.eq
-			I32(128), Code{0x2d, 0x00, 0x00}, I32(3), Code{0x46}, If(Loop(I32(1))),
+			I32(128), Code{0x2d, 0x00, 0x00}, Set(4), // i32.load8_u
+			Get(4), I32(4), Code{0x46}, If(Unreachable), // i32.eq
+			Get(4), I32(3), Code{0x46}, If(Loop(I32(1))),
 			Get(0), Call(dropRequest),
 			Call(newFields), Call(newResponse), Set(2),
 			Get(2), I32(128), Call(responseBody), I32(128), Load(4), Set(3),
 			set,
 			Get(3), I32(128), Call(bodyWrite), I32(128), Load(4), Set(0),
 			write(1024, int32(len(greeting))),
+			Get(4), I32(8), Code{0x46}, If(Unreachable),
 			Get(0), Call(dropStream),
 			Get(3), zeros(2), I32(256), Call(bodyFinish),
 		)}},
