@@ -9,11 +9,13 @@
 // where the result of such a call must be beside it, 16 bytes of the module's
 // memory, clear of the buffer, hold that for as long as the call takes.
 //
-// It does what package wasi does for modules that run as such. The differences are
-// those of the interfaces: files have one device number and a hash for the number of
-// the inode; fd_allocate makes a file longer but reserves nothing; that too many
-// files are open is ENOMEM and not ENFILE where the host says so; exit codes need
-// Options.ExitCodes; and what the host can't say but as EIO is EIO.
+// It does what package wasi does for modules that run as such: an address outside of
+// the memory, for one, is EFAULT. The differences are those of the interfaces: files
+// have one device number and a hash for the number of the inode; fd_allocate makes a
+// file longer but reserves nothing; that too many files are open is ENOMEM and not
+// ENFILE where the host says so; exit codes need Options.ExitCodes; and what the host
+// can't say but as EIO is EIO. Where reading or writing could not tell how much it
+// did, for the address of that is bad, it does nothing.
 package adapter
 
 import (

@@ -14,7 +14,6 @@ MAIN_MEMORY(load16) u32 guest_load16(u32 at);
 MAIN_MEMORY(load32) u32 guest_load32(u32 at);
 MAIN_MEMORY(load64) u64 guest_load64(u32 at);
 MAIN_MEMORY(store8) void guest_store8(u32 at, u32 value);
-MAIN_MEMORY(store16) void guest_store16(u32 at, u32 value);
 MAIN_MEMORY(store32) void guest_store32(u32 at, u32 value);
 MAIN_MEMORY(store64) void guest_store64(u32 at, u64 value);
 MAIN_MEMORY(size) u32 guest_size_raw(void);
@@ -58,6 +57,6 @@ struct buffers {
 };
 
 // buffers_load reads a list of (pointer, length) pairs, all of which must be within
-// the guest's memory, to scratch memory: what is read into one of the buffers may
-// change the list.
+// the guest's memory, to scratch memory, which it frees before: what is read into
+// one of the buffers may change the list.
 errno_t buffers_load(u32 list, u32 count, struct buffers *);

@@ -16,7 +16,6 @@ typedef u32 errno_t;
 
 enum {
 	SUCCESS = 0,
-	E2BIG = 1,
 	EACCES = 2,
 	EAGAIN = 6,
 	EALREADY = 7,
