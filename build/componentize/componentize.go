@@ -74,24 +74,39 @@ func New(module []byte, opts Options) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	modules := []*coreModule{main}
-	for _, a := range opts.Adapters {
+	adapters, err := loadAdapters(opts.Adapters)
+	if err != nil {
+		return nil, err
+	}
+	return link(append([]*coreModule{main}, adapters...), nil)
+}
+
+func loadAdapters(adapters []Adapter) ([]*coreModule, error) {
+	var modules []*coreModule
+	for _, a := range adapters {
 		m, err := loadModule(a.Name, a.Module)
 		if err != nil {
 			return nil, fmt.Errorf("adapter %s: %w", a.Name, err)
 		}
-		for _, other := range modules[1:] {
+		for _, other := range modules {
 			if other.name == a.Name {
 				return nil, fmt.Errorf("there are two adapters named %s", a.Name)
 			}
 		}
 		modules = append(modules, m)
 	}
+	return modules, nil
+}
+
+// link makes a component of modules, the main module first. Where that is the environment
+// of libraries, p is their program.
+func link(modules []*coreModule, p *program) ([]byte, error) {
 	w, err := mergeWorlds(modules)
 	if err != nil {
 		return nil, err
 	}
 	l := newLinker(w, modules)
+	l.program = p
 	if err := l.link(); err != nil {
 		return nil, err
 	}

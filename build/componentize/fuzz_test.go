@@ -70,3 +70,16 @@ world adapter { import i; }`
 		}
 	})
 }
+
+// FuzzLink links damaged libraries.
+func FuzzLink(f *testing.F) {
+	libraries := twoLibraries(f)
+	f.Add(libraries[0].Module, libraries[1].Module)
+	f.Fuzz(func(t *testing.T, app, math []byte) {
+		_, err := componentize.Link([]componentize.Library{
+			{Name: "app", Module: app}, {Name: "math", Module: math, Open: true}}, componentize.LinkOptions{StubMissing: true})
+		if err != nil && strings.Contains(err.Error(), "the component is invalid") {
+			t.Error(err)
+		}
+	})
+}

@@ -17,6 +17,7 @@ type linker struct {
 	// modules are those that are used, the main module first.
 	modules []*coreModule
 	sigs    *signatures
+	program *program // of libraries, or nil
 	// importsMemory tells that the main module imports its memory, which the shim then
 	// defines.
 	importsMemory *wasm.MemoryType
@@ -58,6 +59,12 @@ func (l *linker) link() error {
 		return err
 	}
 	for _, a := range l.all[1:] {
+		if a.shared {
+			if err := l.linkLibrary(a); err != nil {
+				return fmt.Errorf("library %s: %w", a.name, err)
+			}
+			continue
+		}
 		if err := l.linkAdapter(a); err != nil {
 			return fmt.Errorf("adapter %s: %w", a.name, err)
 		}
@@ -279,6 +286,11 @@ func (l *linker) options(m *coreModule, n needs, e Encoding, at setup) (*options
 	if n&needRealloc != 0 {
 		if o.realloc, err = l.reallocOf(m, at.reallocs); err != nil {
 			return nil, err
+		}
+		if o.realloc == nil && m.shared {
+			if o.realloc, err = l.reallocOf(l.main(), at.reallocs); err != nil {
+				return nil, err
+			}
 		}
 		if o.realloc == nil {
 			return nil, fmt.Errorf("it needs memory to be allocated, but the module exports no function named %q", at.reallocs[min(1, len(at.reallocs)-1)])

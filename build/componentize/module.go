@@ -23,6 +23,11 @@ type coreModule struct {
 	imports []wasm.ExternType
 	exports map[string]wasm.ExternType
 
+	// shared tells that the module is a library; provided is what it imports from others
+	// and from the environment.
+	shared   bool
+	provided map[[2]string]coreExport
+
 	// What linking finds.
 	lifts   []lift
 	dtors   map[*wit.TypeDef]string // exports that are destructors
@@ -55,6 +60,9 @@ func (m *coreModule) main() bool { return m.name == "" }
 func (m *coreModule) String() string {
 	if m.main() {
 		return "module"
+	}
+	if m.shared {
+		return "library " + m.name
 	}
 	return "adapter " + m.name
 }

@@ -33,6 +33,9 @@ func (l *linker) findSources(m *coreModule) error {
 }
 
 func (l *linker) findSource(m *coreModule, module, name string, im *wasm.Import, t wasm.ExternType) (*source, error) {
+	if x, ok := m.provided[[2]string{module, name}]; ok {
+		return sharedSource(x, t), nil
+	}
 	switch {
 	case isMemoryImport(im):
 		return l.memorySource(m)
@@ -75,7 +78,7 @@ func (l *linker) findSource(m *coreModule, module, name string, im *wasm.Import,
 
 func (l *linker) adapter(name string) *coreModule {
 	for _, a := range l.all[1:] {
-		if a.name == name {
+		if a.name == name && !a.shared {
 			return a
 		}
 	}

@@ -22,12 +22,13 @@ const (
 // builder writes a core module.
 type builder struct {
 	wasm.Module
-	names map[uint32]string
-	funcs uint32
+	names    map[uint32]string
+	funcs    uint32
+	imported map[[2]string]uint32
 }
 
 func newBuilder(name string) *builder {
-	b := &builder{names: map[uint32]string{}}
+	b := &builder{names: map[uint32]string{}, imported: map[[2]string]uint32{}}
 	b.SetNames(wasm.Names{Module: name})
 	b.Customs = append(b.Customs, wasm.Custom{Name: producers, Data: wasm.EncodeProducers(processedBy)})
 	return b
@@ -43,8 +44,13 @@ func (b *builder) typ(t wasm.FuncType) uint32 {
 	return uint32(len(b.Types) - 1)
 }
 
-// importFunc imports a function; all imports come before the first definition.
+// importFunc imports a function, if it is not imported already; all imports come before
+// the first definition.
 func (b *builder) importFunc(module, name, debug string, t wasm.FuncType) uint32 {
+	if index, ok := b.imported[[2]string{module, name}]; ok {
+		return index
+	}
+	b.imported[[2]string{module, name}] = b.funcs
 	b.Imports = append(b.Imports, wasm.Import{Module: module, Name: name, Extern: wasm.Extern{Kind: wasm.KindFunc, Type: b.typ(t)}})
 	b.names[b.funcs] = debug
 	b.funcs++
@@ -171,29 +177,51 @@ func (a *assembler) fixup() error {
 			component.CoreArg{Name: "actual", Instance: a.def(&component.CoreInstance{Inline: true, Exports: items})},
 			component.CoreArg{Name: "shim", Instance: a.cores[nil]})
 	}
-	var start []byte
-	// Adapters first: the main module may call them when it starts.
-	for _, m := range append(slices.Clone(a.modules[1:]), a.modules[0]) {
-		if len(m.start) == 0 {
-			continue
+	imported := map[*coreModule]string{}
+	instance := func(m *coreModule) string {
+		name, ok := imported[m]
+		if !ok {
+			name = fmt.Sprintf("module%d", m.order)
+			imported[m] = name
+			args = append(args, component.CoreArg{Name: name, Instance: a.cores[m]})
 		}
-		module := fmt.Sprintf("module%d", m.order)
+		return name
+	}
+	var prepare, start []byte
+	if a.program != nil {
+		prepare = a.program.fixup(a, b, instance)
+	}
+	for _, m := range a.startOrder() {
 		for _, name := range m.start {
-			start = append(start, op(opCall, b.importFunc(module, name, name, wasm.FuncType{}))...)
+			start = append(start, op(opCall, b.importFunc(instance(m), name, name, wasm.FuncType{}))...)
 		}
-		args = append(args, component.CoreArg{Name: module, Instance: a.cores[m]})
 	}
 	if len(args) == 0 {
 		return nil
 	}
 	if start != nil {
 		if a.hasTaskHook() {
-			hook := b.importFunc("hook", taskHook, taskHook, taskHookType)
+			hook := b.importFunc(instance(a.main()), taskHook, taskHook, taskHookType)
 			start = slices.Concat(callHook(hook, hookInitializeStart), start, callHook(hook, hookInitializeFinish))
-			args = append(args, component.CoreArg{Name: "hook", Instance: a.cores[a.main()]})
 		}
+	}
+	if start = append(prepare, start...); len(start) > 0 {
 		b.Start = &wasm.Start{Func: b.define("start", wasm.FuncType{}, start)}
 	}
 	a.def(&component.CoreInstance{Module: a.def(&component.CoreModule{Bytes: b.encode()}), Args: args})
 	return nil
+}
+
+// startOrder returns the modules in the order in which they start: adapters first, since
+// the others may call them.
+func (a *assembler) startOrder() []*coreModule {
+	var first, rest []*coreModule
+	for _, m := range a.modules[1:] {
+		if m.shared {
+			rest = append(rest, m)
+		} else {
+			first = append(first, m)
+		}
+	}
+	return slices.Concat(first, rest, a.modules[:1])
 }

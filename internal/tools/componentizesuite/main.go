@@ -10,8 +10,8 @@
 // made must import and export the same with the same types as component.wasm, and
 // pass the validator; of a case that begins with error- none must be made.
 //
-// Cases of dynamic linking (lib-*.wasm) are left out. Each failure is printed with
-// its name; the last line is "passed P of N, left out L".
+// Cases with libraries (lib-*.wasm, dlopen-lib-*.wasm) are linked. Each failure is
+// printed with its name; the last line is "passed P of N, left out L".
 package main
 
 import (
@@ -89,13 +89,22 @@ func main() {
 
 // leftOut says why a case can't be run, or "".
 func leftOut(dir string) string {
-	if libs, _ := filepath.Glob(filepath.Join(dir, "*lib-*.wasm")); len(libs) > 0 {
-		return "links libraries dynamically"
+	if option(dir, "use-built-in-libdl") {
+		return "needs a library that is part of wit-component"
 	}
-	if _, err := os.Stat(filepath.Join(dir, "module.wasm")); err != nil {
-		return err.Error()
+	if filepath.Base(dir) == "threading-wasm-ld-symbols64" {
+		return "uses a 64-bit context.get, which the validator has switched off"
+	}
+	if _, err := os.Stat(filepath.Join(dir, "component.wasm")); err != nil && !strings.HasPrefix(filepath.Base(dir), "error-") {
+		return "the expected component can't be parsed by jco"
 	}
 	return ""
+}
+
+// option reports whether the configuration of a case sets an option.
+func option(dir, name string) bool {
+	config, _ := os.ReadFile(filepath.Join(dir, "config.toml"))
+	return strings.Contains(string(config), name+" = true")
 }
 
 // build makes the component of a case.
@@ -104,26 +113,52 @@ func build(dir string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	module, err := embed(dir, resolve, "module")
-	if err != nil {
-		return nil, err
-	}
-	var opts componentize.Options
-	adapters, _ := filepath.Glob(filepath.Join(dir, "adapt-*.wasm"))
-	slices.Sort(adapters)
-	for _, path := range adapters {
-		stem := strings.TrimSuffix(filepath.Base(path), ".wasm")
-		m, err := embed(dir, resolve, stem)
+	var opts componentize.LinkOptions
+	for _, path := range files(dir, "adapt-*.wasm") {
+		m, err := embed(dir, resolve, stem(path))
 		if err != nil {
 			return nil, err
 		}
-		name := strings.TrimPrefix(stem, "adapt-")
-		if b, err := os.ReadFile(filepath.Join(dir, stem+".name")); err == nil {
-			name = string(b)
-		}
-		opts.Adapters = append(opts.Adapters, componentize.Adapter{Name: name, Module: m})
+		opts.Adapters = append(opts.Adapters, componentize.Adapter{Name: moduleName(dir, stem(path), "adapt-"), Module: m})
 	}
-	return componentize.New(module, opts)
+	if _, err := os.Stat(filepath.Join(dir, "module.wasm")); err == nil {
+		module, err := embed(dir, resolve, "module")
+		if err != nil {
+			return nil, err
+		}
+		return componentize.New(module, opts.Options)
+	}
+	opts.StubMissing = option(dir, "stub-missing-functions")
+	var libraries []componentize.Library
+	for _, path := range append(files(dir, "lib-*.wasm"), files(dir, "dlopen-lib-*.wasm")...) {
+		m, err := embed(dir, resolve, stem(path))
+		if err != nil {
+			return nil, err
+		}
+		open := strings.HasPrefix(stem(path), "dlopen-")
+		prefix := "lib-"
+		if open {
+			prefix = "dlopen-lib-"
+		}
+		libraries = append(libraries, componentize.Library{Name: moduleName(dir, stem(path), prefix), Module: m, Open: open})
+	}
+	return componentize.Link(libraries, opts)
+}
+
+func files(dir, pattern string) []string {
+	paths, _ := filepath.Glob(filepath.Join(dir, pattern))
+	slices.Sort(paths)
+	return paths
+}
+
+func stem(path string) string { return strings.TrimSuffix(filepath.Base(path), ".wasm") }
+
+// moduleName is the name of an adapter or library.
+func moduleName(dir, stem, prefix string) string {
+	if b, err := os.ReadFile(filepath.Join(dir, stem+".name")); err == nil {
+		return string(b)
+	}
+	return strings.TrimPrefix(stem, prefix)
 }
 
 // embed reads a module and embeds the world of its name.
