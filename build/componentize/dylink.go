@@ -26,7 +26,7 @@ const (
 // wants them: those of env, and of GOT.mem.
 var (
 	envGlobals = []string{stackPointer, "__init_stack_pointer", "__asyncify_state", "__asyncify_data"}
-	gotGlobals = []string{"__heap_base", "__heap_end", "__stack_high", "__stack_low", libdlTable}
+	gotGlobals = []string{"__heap_base", "__heap_end", "__stack_high", "__stack_low", libdlTable, programTLS}
 )
 
 // symbol is a function, global or tag that libraries share.
@@ -164,12 +164,13 @@ type library struct {
 	addresses       []string
 	functionNumbers []string
 	globals         map[string]bool // those of envGlobals and gotGlobals
+	wantsTLS        map[string]bool // what it uses of thread-local storage and threads
 	// What it exports for others.
 	offers []symbol
 }
 
 // ownExports are not symbols.
-var ownExports = []string{applyRelocs, callCtors, "_initialize", startFunction}
+var ownExports = []string{applyRelocs, callCtors, "_initialize", startFunction, libraryTLS}
 
 func symbolOf(name string, t wasm.ExternType) symbol {
 	s := symbol{kind: t.Kind, name: name}
@@ -187,7 +188,7 @@ func loadLibrary(l Library) (*library, error) {
 	if err := m.validate(); err != nil {
 		return nil, err
 	}
-	lib := &library{coreModule: m, open: l.Open, globals: map[string]bool{}, dylink: &dylink{weak: map[[2]string]bool{}}}
+	lib := &library{coreModule: m, open: l.Open, globals: map[string]bool{}, wantsTLS: map[string]bool{}, dylink: &dylink{weak: map[[2]string]bool{}}}
 	if c, ok := m.wasm.Custom("dylink.0"); ok {
 		if lib.dylink, err = readDylink(c.Data); err != nil {
 			return nil, err
@@ -206,8 +207,11 @@ func loadLibrary(l Library) (*library, error) {
 					return nil, wrong
 				}
 				lib.globals[im.Name] = true
-			case im.Name == "__wasm_get_tls_base" || im.Name == "__wasm_set_tls_base":
-				return nil, fmt.Errorf("import %q of %q: thread-local storage of libraries is not supported", im.Name, im.Module)
+			case im.Name == getTLS || im.Name == setTLS:
+				if want := map[string]wasm.FuncType{getTLS: coreType("", "i"), setTLS: coreType("i", "")}[im.Name]; t.Kind != wasm.KindFunc || !sameType(t.Func, want) {
+					return nil, wrong
+				}
+				lib.wantsTLS[im.Name] = true
 			case im.Name == "__wasm_get_stack_pointer" || im.Name == "__wasm_set_stack_pointer":
 			case t.Kind == wasm.KindFunc || t.Kind == wasm.KindTag:
 				lib.symbols = append(lib.symbols, symbolOf(im.Name, t))
@@ -220,13 +224,14 @@ func loadLibrary(l Library) (*library, error) {
 				return nil, wrong
 			case im.Module == gotFunctions:
 				lib.functionNumbers = append(lib.functionNumbers, im.Name)
-			case im.Name == "__wasm_program_tls_info":
-				return nil, fmt.Errorf("import %q of %q: thread-local storage of libraries is not supported", im.Name, im.Module)
 			case slices.Contains(gotGlobals, im.Name):
 				lib.globals[im.Name] = true
 			default:
 				lib.addresses = append(lib.addresses, im.Name)
 			}
+			lib.wantsTLS[im.Name] = lib.wantsTLS[im.Name] || im.Name == programTLS
+		case "$root":
+			lib.wantsTLS[im.Name] = im.Name == newThread
 		}
 	}
 	for _, e := range m.wasm.Exports {

@@ -71,6 +71,8 @@ func (p *program) environment() ([]byte, error) {
 	add(libdlTable, uint64(p.dl.root), true)
 	e.table += uint64(len(p.dl.functions))
 	e.memory += uint64(len(p.dl.data))
+	p.tls = p.layoutTLS(e)
+	add(programTLS, uint64(p.tls.program), true)
 	stack := uint64(p.opts.StackSize)
 	add(stackPointer, stack, true)
 	add("__init_stack_pointer", stack, false)
@@ -114,6 +116,9 @@ func (p *program) environment() ([]byte, error) {
 		call := append(i32Const(int(e.table)), op(opCallIndirect, e.typ(f.typ))...)
 		e.export(f.name, wasm.KindFunc, e.define(f.name, f.typ, pass(f.typ, append(call, 0))))
 		e.table++
+	}
+	for _, lib := range p.libraries {
+		p.tls.functions(e, lib)
 	}
 	e.Tables = []wasm.Table{{TableType: wasm.TableType{Elem: wasm.FuncRef, Limits: wasm.Limits{Min: e.table}}}}
 	e.export(functionTable, wasm.KindTable, 0)

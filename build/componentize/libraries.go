@@ -86,6 +86,7 @@ type program struct {
 	indirections     []indirection
 	firstIndirection uint32
 	dl               *dlTable
+	tls              *tls
 }
 
 const stubLibrary = "stubs"

@@ -48,6 +48,8 @@ func (p *program) provideFor(main *coreModule, lib *library) error {
 		case envModule:
 			switch {
 			case isMemoryImport(&im):
+			case name == getTLS || name == setTLS:
+				lib.provided[key] = coreExport{main, lib.name + ":" + name}
 			case im.Kind == wasm.KindTable, lib.globals[name] && name != memoryBase && name != tableBase:
 				lib.provided[key] = coreExport{main, name}
 			case im.Kind == wasm.KindGlobal:
@@ -152,6 +154,13 @@ func (p *program) fixup(a *assembler, b *builder, instance func(*coreModule) str
 			code = append(code, op(opGlobalSet, global(main, baseName(lib, name), true))...)
 		}
 	}
+	if p.tls.libraries != 0 {
+		for i, lib := range p.tls.slots {
+			code = append(code, i32Const(int(p.tls.libraries)+4*i)...)
+			address(lib, libraryTLS)
+			code = append(code, 0x36, 2, 0) // i32.store
+		}
+	}
 	fill := func(at uint32, functions []coreExport) {
 		if len(functions) == 0 {
 			return
@@ -168,7 +177,7 @@ func (p *program) fixup(a *assembler, b *builder, instance func(*coreModule) str
 		indirections = append(indirections, coreExport{f.lib.coreModule, f.name})
 	}
 	fill(p.firstIndirection, indirections)
-	b.Data = append(b.Data, wasm.Data{Mode: wasm.Active, At: wasm.Expr{Code: append(i32Const(int(p.dl.memory)), opEnd)}, Init: p.dl.data})
+	b.Data = append(b.Data, wasm.Data{Mode: wasm.Active, At: wasm.Expr{Code: append(i32Const(int(p.dl.memory)), opEnd)}, Init: p.dl.data}, p.tls.data())
 	for _, lib := range p.libraries {
 		if lib.exportsFunction(applyRelocs) {
 			code = append(code, op(opCall, b.importFunc(instance(lib.coreModule), applyRelocs, applyRelocs, wasm.FuncType{}))...)
