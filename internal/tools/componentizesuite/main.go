@@ -1,7 +1,7 @@
 // Command componentizesuite runs wit-component's tests against package
 // componentize.
 //
-//	go run ./internal/tools/componentizesuite [-v] [-run CASE] CASES
+//	go run ./internal/tools/componentizesuite [-v] [-run CASE] [-libdl FILE] CASES
 //
 // CASES is a folder with the folders of tests/components of wasm-tools, in which
 // the .wat files were turned into .wasm, and what comments in the text say into
@@ -31,9 +31,10 @@ func main() {
 	verbose := flag.Bool("v", false, "print the errors of cases that are refused")
 	only := flag.String("run", "", "run this case only")
 	out := flag.String("o", "", "write the components to this folder")
+	libdl := flag.String("libdl", "", "libdl.so of wit-component, for cases that use it")
 	flag.Parse()
 	if flag.NArg() != 1 {
-		fmt.Fprintln(os.Stderr, "usage: componentizesuite [-v] [-run CASE] CASES")
+		fmt.Fprintln(os.Stderr, "usage: componentizesuite [-v] [-run CASE] [-libdl FILE] CASES")
 		os.Exit(2)
 	}
 	entries, err := os.ReadDir(flag.Arg(0))
@@ -47,13 +48,13 @@ func main() {
 			continue
 		}
 		dir := filepath.Join(flag.Arg(0), e.Name())
-		if reason := leftOut(dir); reason != "" {
+		if reason := leftOut(dir, *libdl); reason != "" {
 			fmt.Printf("LEFT OUT %s: %s\n", e.Name(), reason)
 			left++
 			continue
 		}
 		total++
-		component, err := build(dir)
+		component, err := build(dir, *libdl)
 		if err == nil && *out != "" {
 			if err := os.WriteFile(filepath.Join(*out, e.Name()+".wasm"), component, 0o644); err != nil {
 				fmt.Fprintln(os.Stderr, err)
@@ -88,9 +89,9 @@ func main() {
 }
 
 // leftOut says why a case can't be run, or "".
-func leftOut(dir string) string {
-	if option(dir, "use-built-in-libdl") {
-		return "needs a library that is part of wit-component"
+func leftOut(dir, libdl string) string {
+	if option(dir, "use-built-in-libdl") && libdl == "" {
+		return "needs a library that is part of wit-component (-libdl)"
 	}
 	if filepath.Base(dir) == "threading-wasm-ld-symbols64" {
 		return "uses a 64-bit context.get, which the validator has switched off"
@@ -105,7 +106,7 @@ func option(dir, name string) bool {
 }
 
 // build makes the component of a case.
-func build(dir string) ([]byte, error) {
+func build(dir, libdl string) ([]byte, error) {
 	resolve, err := wit.ParsePath(dir, wit.Options{})
 	if err != nil {
 		return nil, err
@@ -138,6 +139,13 @@ func build(dir string) ([]byte, error) {
 			prefix = "dlopen-lib-"
 		}
 		libraries = append(libraries, componentize.Library{Name: moduleName(dir, stem(path), prefix), Module: m, Open: open})
+	}
+	if option(dir, "use-built-in-libdl") {
+		m, err := os.ReadFile(libdl)
+		if err != nil {
+			return nil, err
+		}
+		libraries = append(libraries, componentize.Library{Name: "libdl.so", Module: m})
 	}
 	return componentize.Link(libraries, opts)
 }
