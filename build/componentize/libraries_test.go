@@ -148,3 +148,47 @@ func TestLibraries(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestLibraryStorage checks that each library has thread-local storage of its own, and
+// that dlsym's table is where it is said to be.
+func TestLibraryStorage(t *testing.T) {
+	lib := func(name string, open bool, number int32) componentize.Library {
+		m := &guests.CoreModule{}
+		m.ImportFunc("env", "__wasm_get_tls_base", nil, core("", "i").Results)
+		m.ImportFunc("env", "__wasm_set_tls_base", core("i", "").Params, nil)
+		sharing(m, []string{"__wasm_libdl_libraries", "__wasm_program_tls_info"}, nil)
+		for _, f := range []guests.Func{
+			function("__wasm_call_ctors", "", "", 0, guests.I32(number), guests.Call(1)),
+			function(name, "", "i", 0, guests.Call(0)),
+			function(name+"-libraries", "", "i", 0, guests.GlobalGet(2), guests.Load(0)),
+			function(name+"-symbols", "", "i", 0, guests.GlobalGet(2), guests.Load(4), guests.Load(8)),
+			function(name+"-slots", "", "i", 0, guests.GlobalGet(3), guests.Load(0)),
+			function(name+"-own", "", "i", 0, guests.GlobalGet(3), guests.Load(4), guests.Load(0)),
+			function(name+"-array", "", "i", 0, guests.GlobalGet(3), guests.Load(8), guests.Load(0)),
+			function(name+"-base", "", "i", 0, guests.GlobalGet(0)),
+		} {
+			m.Define(&f)
+		}
+		m.Globals = []wasm.Global{{GlobalType: wasm.GlobalType{Val: wasm.I32}, Init: guests.Constant(8)}}
+		m.Exports = append(m.Exports, wasm.Export{Name: "__wasm_library_tls_info", Kind: wasm.KindGlobal, Index: 4})
+		m.Customs = append(m.Customs, dylink(16, 0))
+		text := "package test:" + name + "; world w {"
+		for _, s := range []string{"", "-libraries", "-symbols", "-slots", "-own", "-array", "-base"} {
+			text += " export " + name + s + ": func() -> u32;"
+		}
+		return componentize.Library{Name: name, Module: embed(t, m, world(t, text+" }", "w"), componentize.UTF8), Open: open}
+	}
+	c, err := componentize.Link([]componentize.Library{lib("one", false, 111), lib("two", true, 222)}, componentize.LinkOptions{StackSize: 4096})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := run(t, c, nil)
+	wantU32(t, i, 111, "", "one")
+	wantU32(t, i, 222, "", "two")
+	wantU32(t, i, 2, "", "one-slots")
+	wantU32(t, i, 111, "", "two-array")
+	base := call(t, i, "", "one-base").(component.U32Val)
+	wantU32(t, i, uint32(base)+8, "", "two-own")
+	wantU32(t, i, 1, "", "one-libraries")
+	wantU32(t, i, 7, "", "two-symbols") // its functions but for the constructor
+}
