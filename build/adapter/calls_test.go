@@ -427,3 +427,32 @@ func TestExit(t *testing.T) {
 		}
 	}
 }
+
+// While the clocks are held the host is not asked.
+func TestClocksHold(t *testing.T) {
+	b := newBench(t, 1)
+	asked := uint64(0)
+	b.host["wasi:clocks/monotonic-clock@0.2.0#now"] = func(s []uint64) {
+		asked++
+		s[0] = 7 * asked
+	}
+	b.host["wasi:clocks/wall-clock@0.2.0#now"] = func(s []uint64) {
+		asked++
+		b.putOwn(uint64(uint32(s[0])), uint32(asked), 0, 5)
+	}
+	hold := func(on uint64) {
+		if err := b.inst.Func("clocks_hold").Call(t.Context(), []uint64{on}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct{ hold, clock, want, asked uint64 }{
+		{1, 1, 0, 0}, {0, 1, 7, 1}, {1, 1, 7, 1}, {1, 0, 0, 1}, {0, 0, 2_000_000_005, 2}, {1, 0, 2_000_000_005, 2}, {0, 1, 21, 3},
+	} {
+		hold(c.hold)
+		b.want(0, "clock_time_get", c.clock, 0, 8)
+		if got := le.Uint64(b.guest[8:]); got != c.want || asked != c.asked {
+			t.Errorf("clock %d, held %d: %d, asked %d times; want %d and %d", c.clock, c.hold, got, asked, c.want, c.asked)
+		}
+	}
+	b.want(28, "clock_time_get", 2, 0, 8)
+}

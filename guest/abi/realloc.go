@@ -31,11 +31,20 @@ func realloc(old, oldSize, align, size uint32) uint32 {
 
 //go:wasmexport cabi_realloc
 func cabiRealloc(old, oldSize, align, size uint32) uint32 {
+	clocksHold(1)
 	procPin()
 	p := realloc(old, oldSize, align, size)
 	procUnpin()
+	clocksHold(0)
 	return p
 }
+
+// clocksHold is a function of Ashlar's adapter. While the clocks are held, the time is
+// what it was: an allocation that lets the heap grow looks at it, and asking the host
+// would be a trap here.
+//
+//go:wasmimport wasi_snapshot_preview1 clocks_hold
+func clocksHold(hold uint32)
 
 // While a goroutine is pinned, the garbage collector does not start, an
 // allocation does not help it, and no other goroutine runs.

@@ -150,6 +150,47 @@ func TestBuildHTTP(t *testing.T) {
 	}
 }
 
+const echoSource = `package main
+
+import (
+	"io"
+	"net/http"
+
+	wasihttp "example.com/echo/internal/ashlar/http"
+)
+
+func init() {
+	wasihttp.Handle(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) }))
+}
+
+func main() {}
+`
+
+// A body goes through a component in Go while its heap grows.
+func TestBuildEcho(t *testing.T) {
+	offline(t)
+	dir := newProject(t, "echo")
+	write(t, filepath.Join(dir, "main.go"), echoSource)
+	component := buildProject(t, dir)
+	var log safeBuffer
+	url, stop := startServer(t, &log, component)
+	body := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
+	for range 5 {
+		resp, err := http.Post(url, "application/octet-stream", bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || !bytes.Equal(got, body) {
+			t.Errorf("%d bytes came back of %d, %v", len(got), len(body), err)
+		}
+	}
+	if code := stop(); code != 0 || t.Failed() {
+		t.Errorf("exit code %d\n%s", code, log.String())
+	}
+}
+
 func TestBuildOtherLanguages(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")
