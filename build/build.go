@@ -187,14 +187,16 @@ func finish(p *project.Project, world *wit.World, made []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the component is not valid: %w", err)
 	}
-	runtime, err := runtimeWorld()
-	if err != nil {
-		return nil, err
-	}
 	fits := *world
-	for _, i := range runtime.Imports {
-		if world.Import(i.Interface.ID()) == nil {
-			fits.Imports = append(slices.Clip(fits.Imports), i)
+	if !p.Build.Proxy {
+		runtime, err := runtimeWorld()
+		if err != nil {
+			return nil, err
+		}
+		for _, i := range runtime.Imports {
+			if world.Import(i.Interface.ID()) == nil {
+				fits.Imports = append(slices.Clip(fits.Imports), i)
+			}
 		}
 	}
 	if err := componentize.Targets(component, &fits); err != nil {
@@ -240,7 +242,7 @@ func componentOf(p *project.Project, world *wit.World, module []byte) ([]byte, e
 			return nil, err
 		}
 	}
-	wasi1, err := adapter.For(module, adapter.Options{})
+	wasi1, err := adapter.For(module, adapter.Options{Proxy: p.Build.Proxy})
 	if err != nil {
 		return nil, err
 	}

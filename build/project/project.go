@@ -58,6 +58,10 @@ type Build struct {
 	Command []string `toml:"command,omitempty"`
 	// Output is where the command puts what it makes, if not there.
 	Output string `toml:"output,omitempty"`
+	// Proxy is for hosts that offer nothing but the world wasi:http/proxy: a program
+	// for WASI 0.1 gets no arguments, environment and files, and may import nothing
+	// but what its world does.
+	Proxy bool `toml:"proxy,omitempty"`
 }
 
 // Metadata describes the component to others. It becomes custom sections.

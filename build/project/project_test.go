@@ -21,6 +21,7 @@ initialize = "once"
 [build]
 command = ["make", "core"]
 output = "out/core.wasm"
+proxy = true
 
 [metadata]
 description = "Says hello"
@@ -38,7 +39,7 @@ func TestParse(t *testing.T) {
 	}
 	want := &Project{
 		Name: "hello-world", Version: "1.2.0-rc.1", Language: "go", World: "greeter", WIT: "wit", Initialize: "once",
-		Build: Build{Command: []string{"make", "core"}, Output: "out/core.wasm"},
+		Build: Build{Command: []string{"make", "core"}, Output: "out/core.wasm", Proxy: true},
 		Metadata: Metadata{
 			Description: "Says hello", Authors: []string{"A <a@example.com>", "B"}, Licenses: "Apache-2.0",
 			Source: "https://example.com/src", Homepage: "https://example.com", Revision: "abc",
@@ -61,7 +62,7 @@ func TestParseErrors(t *testing.T) {
 		{`"once"`, `"twice"`, `ashlar.toml:6: initialize: "twice": expected "once"`},
 		{`["make", "core"]`, `[""]`, `ashlar.toml:9: command: names no program`},
 		{`"out/core.wasm"`, `"/core.wasm"`, `ashlar.toml:10: output`},
-		{`homepage`, `home`, `ashlar.toml:17: unknown key "metadata.home"`},
+		{`homepage`, `home`, `ashlar.toml:18: unknown key "metadata.home"`},
 		{`version = `, `version : `, `ashlar.toml:2: `},
 		{`version = "1.2.0-rc.1"`, `version = 1`, `ashlar.toml:2: `},
 	} {

@@ -131,6 +131,20 @@ func TestBuildHTTP(t *testing.T) {
 	dir := newProject(t, "web")
 	component := buildProject(t, dir)
 	serveComponent(t, component, "Hello from web!\n")
+	// It reads its environment, which the world of its own has no word of.
+	if code, _, stderr := ashlar("component", "targets", "wasi:http/proxy@0.2.0", component); code != exitFailure || !strings.Contains(stderr, "wasi:cli/environment") {
+		t.Errorf("exit code %d, %s", code, stderr)
+	}
+	toml := filepath.Join(dir, "ashlar.toml")
+	text := string(read(t, toml))
+	write(t, toml, text+"[build]\nproxy = true\n")
+	buildProject(t, dir)
+	if code, _, stderr := ashlar("component", "targets", "wasi:http/proxy@0.2.0", component); code != 0 {
+		t.Errorf("with proxy: exit code %d, %s", code, stderr)
+	}
+	serveComponent(t, component, "Hello from web!\n")
+	write(t, toml, text)
+	buildProject(t, dir)
 	jco := nodeProgram(t, "jco")
 	address := freeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
