@@ -92,7 +92,7 @@ func (l *linker) builtinSource(m *coreModule, name string, at setup) (*source, e
 	}
 	for prefix, op := range map[string]binary.CanonOp{"[context-get-": binary.CanonContextGet, "[context-set-": binary.CanonContextSet} {
 		if t, slot, ok := contextName(name, prefix); ok {
-			return l.contextSource(op, t, slot), nil
+			return l.contextSource(op, t, slot)
 		}
 	}
 	return l.errorContextSource(m, name, at)
@@ -131,13 +131,19 @@ func contextName(name, prefix string) (wasm.ValType, uint32, bool) {
 	return t, uint32(slot), err == nil
 }
 
-func (l *linker) contextSource(op binary.CanonOp, t wasm.ValType, slot uint32) *source {
+func (l *linker) contextSource(op binary.CanonOp, t wasm.ValType, slot uint32) (*source, error) {
+	if slot > 1 {
+		return nil, fmt.Errorf("the context of a thread has slots 0 and 1, not %d", slot)
+	}
+	if t != wasm.I32 {
+		return nil, fmt.Errorf("slots of 64 bits are for 64-bit memories, which components do not have yet")
+	}
 	l.usesSlot1 = l.usesSlot1 || slot == 1
 	typ := wasm.FuncType{Results: []wasm.ValType{t}}
 	if op == binary.CanonContextSet {
 		typ = wasm.FuncType{Params: []wasm.ValType{t}}
 	}
-	return canonSource(fmt.Sprintf("%v/%v/%d", op, t, slot), typ, binary.Canon{Op: op, ValType: t, Slot: slot})
+	return canonSource(fmt.Sprintf("%v/%v/%d", op, t, slot), typ, binary.Canon{Op: op, ValType: t, Slot: slot}), nil
 }
 
 // newThreadSource is thread.new-indirect for functions of type [i32] -> [] in the main
@@ -145,8 +151,8 @@ func (l *linker) contextSource(op binary.CanonOp, t wasm.ValType, slot uint32) *
 func (l *linker) newThreadSource() (*source, error) {
 	const table = "__indirect_function_table"
 	main := l.main()
-	if t, ok := main.exports[table]; !ok || t.Kind != wasm.KindTable {
-		return nil, fmt.Errorf("the main module does not export a table named %q", table)
+	if t, ok := main.exports[table]; !ok || t.Kind != wasm.KindTable || t.Table.Elem != wasm.FuncRef || t.Table.Limits.Index64 {
+		return nil, fmt.Errorf("the main module does not export a table of functions named %q", table)
 	}
 	l.usesSlot1 = true
 	return &source{
@@ -218,7 +224,7 @@ func (l *linker) environmentSource(name string, t wasm.FuncType) (*source, error
 		return nil, fmt.Errorf("its type is %s, expected is an address to get or to set", signature(t))
 	}
 	if strings.HasSuffix(name, "stack_pointer") {
-		return l.contextSource(op, types[0], 0), nil
+		return l.contextSource(op, types[0], 0)
 	}
 	if l.tlsBase != 0 && l.tlsBase != types[0] {
 		return nil, fmt.Errorf("the base of thread-local storage is an %v here and an %v elsewhere", types[0], l.tlsBase)

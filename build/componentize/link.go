@@ -206,6 +206,9 @@ func (m *coreModule) importName(im *wasm.Import) string {
 // memoryOf returns the memory that a module has its values in, or nil.
 func (l *linker) memoryOf(m *coreModule) (*coreExport, error) {
 	if m.main() && l.importsMemory != nil {
+		if l.importsMemory.Limits.Index64 {
+			return nil, errors.New("the memory has 64-bit addresses, which components can't have yet")
+		}
 		return &coreExport{name: shimMemory}, nil
 	}
 	if !m.main() && slices.ContainsFunc(m.wasm.Imports, func(im wasm.Import) bool { return isMemoryImport(&im) }) {
@@ -216,6 +219,9 @@ func (l *linker) memoryOf(m *coreModule) (*coreExport, error) {
 		if t, ok := m.exports[name]; ok && t.Kind == wasm.KindMemory {
 			if found != nil {
 				return nil, errors.New("the module exports more than one memory")
+			}
+			if t.Memory.Limits.Index64 {
+				return nil, fmt.Errorf("memory %q has 64-bit addresses, which components can't have yet", name)
 			}
 			found = &coreExport{m, name}
 		}
