@@ -236,11 +236,17 @@ func loadLibrary(l Library) (*library, error) {
 	}
 	for _, e := range m.wasm.Exports {
 		t := m.exports[e.Name]
-		if !slices.Contains(ownExports, e.Name) && (t.Kind == wasm.KindFunc || t.Kind == wasm.KindGlobal || t.Kind == wasm.KindTag) {
+		if !slices.Contains(ownExports, e.Name) && (t.Kind == wasm.KindFunc || t.Kind == wasm.KindTag || isAddress(t)) {
 			lib.offers = append(lib.offers, symbolOf(e.Name, t))
 		}
 	}
 	return lib, nil
+}
+
+// isAddress reports whether an export is the address of data, relative to the base of a
+// library.
+func isAddress(t wasm.ExternType) bool {
+	return t.Kind == wasm.KindGlobal && t.Global == wasm.GlobalType{Val: wasm.I32}
 }
 
 // exportsFunction reports whether the library exports a function without parameters and

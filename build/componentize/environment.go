@@ -120,11 +120,46 @@ func (p *program) environment() ([]byte, error) {
 	for _, lib := range p.libraries {
 		p.tls.functions(e, lib)
 	}
-	e.Tables = []wasm.Table{{TableType: wasm.TableType{Elem: wasm.FuncRef, Limits: wasm.Limits{Min: e.table}}}}
+	memory, table, err := p.leastLimits()
+	if err != nil {
+		return nil, err
+	}
+	e.Tables = []wasm.Table{{TableType: wasm.TableType{Elem: wasm.FuncRef, Limits: wasm.Limits{Min: max(table, e.table)}}}}
 	e.export(functionTable, wasm.KindTable, 0)
-	e.Memories = []wasm.Memory{{MemoryType: wasm.MemoryType{PageSizeLog2: 16, Limits: wasm.Limits{Min: e.memory / pageSize}}}}
+	e.Memories = []wasm.Memory{{MemoryType: wasm.MemoryType{PageSizeLog2: 16, Limits: wasm.Limits{Min: max(memory, e.memory/pageSize)}}}}
 	e.export("memory", wasm.KindMemory, 0)
 	return e.encode(), e.failure
+}
+
+// leastLimits returns how large the memory, in pages, and the table must be, for the
+// libraries that import them.
+func (p *program) leastLimits() (memory, table uint64, err error) {
+	for _, lib := range p.libraries {
+		for i, im := range lib.wasm.Imports {
+			t := lib.imports[i]
+			var limits wasm.Limits
+			switch {
+			case isMemoryImport(&im):
+				limits = t.Memory.Limits
+				memory = max(memory, limits.Min)
+			case im.Module == envModule && im.Name == functionTable:
+				limits = t.Table.Limits
+				table = max(table, limits.Min)
+				if t.Table.Elem != wasm.FuncRef {
+					return 0, 0, fmt.Errorf("library %s imports a table of %v, not of functions", lib.name, t.Table.Elem)
+				}
+			default:
+				continue
+			}
+			if limits.HasMax || limits.Index64 || limits.Shared {
+				return 0, 0, fmt.Errorf("library %s imports %q with a maximum, with 64-bit addresses, or shared, which libraries can't have", lib.name, im.Name)
+			}
+		}
+	}
+	if table > maxTable {
+		return 0, 0, fmt.Errorf("libraries have more than %d elements of tables", maxTable)
+	}
+	return memory, table, nil
 }
 
 func (p *program) functionProvider(name string) *library {

@@ -79,12 +79,15 @@ func (p *program) provideFor(main *coreModule, lib *library) error {
 }
 
 // sharedSource is what a library imports from another, or from the environment.
-func sharedSource(x coreExport, t wasm.ExternType) *source {
+func sharedSource(x coreExport, t wasm.ExternType) (*source, error) {
+	if err := matches(x.module.exports[x.name], t); err != nil {
+		return nil, err
+	}
 	sort := coreSorts[t.Kind]
 	return &source{
 		key: "shared/" + x.key(), debug: x.name, sort: sort, typ: t.Func, after: []*coreModule{x.module},
 		define: func(a *assembler) (uint32, error) { return a.coreExport(x.module, sort, x.name), nil },
-	}
+	}, nil
 }
 
 // linkLibrary resolves the imports of a library.

@@ -34,11 +34,11 @@ func (l *linker) findSources(m *coreModule) error {
 
 func (l *linker) findSource(m *coreModule, module, name string, im *wasm.Import, t wasm.ExternType) (*source, error) {
 	if x, ok := m.provided[[2]string{module, name}]; ok {
-		return sharedSource(x, t), nil
+		return sharedSource(x, t)
 	}
 	switch {
 	case isMemoryImport(im):
-		return l.memorySource(m)
+		return l.memorySource(t)
 	case module == mainModule && !m.main():
 		return l.mainSource(name, t)
 	case t.Kind != wasm.KindFunc:
@@ -102,7 +102,7 @@ func (l *linker) known(m *coreModule) string {
 	return "the embedded world has " + strings.Join(names, ", ")
 }
 
-func (l *linker) memorySource(m *coreModule) (*source, error) {
+func (l *linker) memorySource(want wasm.ExternType) (*source, error) {
 	s := &source{key: "memory", debug: "memory", sort: binary.SortCoreMemory}
 	memory, err := l.memoryOf(l.main())
 	if err != nil {
@@ -111,8 +111,15 @@ func (l *linker) memorySource(m *coreModule) (*source, error) {
 	if memory == nil {
 		return nil, errors.New(`the main module exports no memory named "memory"`)
 	}
+	have := wasm.ExternType{Kind: wasm.KindMemory}
 	if memory.module != nil {
 		s.after = []*coreModule{memory.module}
+		have = memory.module.exports[memory.name]
+	} else {
+		have.Memory = *l.importsMemory
+	}
+	if err := matches(have, want); err != nil {
+		return nil, err
 	}
 	s.define = func(a *assembler) (uint32, error) {
 		return a.coreExport(memory.module, binary.SortCoreMemory, memory.name), nil
@@ -123,6 +130,34 @@ func (l *linker) memorySource(m *coreModule) (*source, error) {
 var coreSorts = map[wasm.Kind]binary.Sort{
 	wasm.KindFunc: binary.SortCoreFunc, wasm.KindTable: binary.SortCoreTable, wasm.KindMemory: binary.SortCoreMemory,
 	wasm.KindGlobal: binary.SortCoreGlobal, wasm.KindTag: binary.SortCoreTag,
+}
+
+// matches checks that what is exported may be imported as what is wanted.
+func matches(have, want wasm.ExternType) error {
+	if have.Kind != want.Kind {
+		return fmt.Errorf("it is a %v, expected is a %v", have.Kind, want.Kind)
+	}
+	switch want.Kind {
+	case wasm.KindFunc, wasm.KindTag:
+		return checkType(have.Func, want.Func)
+	case wasm.KindMemory:
+		if !fits(have.Memory.Limits, want.Memory.Limits) || have.Memory.PageSizeLog2 != want.Memory.PageSizeLog2 {
+			return errors.New("the limits of the memory are others than those that are expected")
+		}
+	case wasm.KindTable:
+		if have.Table.Elem != want.Table.Elem || !fits(have.Table.Limits, want.Table.Limits) {
+			return errors.New("the type of the table is another than that which is expected")
+		}
+	case wasm.KindGlobal:
+		if have.Global != want.Global {
+			return errors.New("the type of the global is another than that which is expected")
+		}
+	}
+	return nil
+}
+
+func fits(have, want wasm.Limits) bool {
+	return have.Within(want) && have.Index64 == want.Index64 && have.Shared == want.Shared
 }
 
 // mainSource is an export of the main module that an adapter imports.
@@ -142,13 +177,8 @@ func (l *linker) mainSource(name string, t wasm.ExternType) (*source, error) {
 	if !ok {
 		return nil, fmt.Errorf("the main module does not export %q", name)
 	}
-	if have.Kind != t.Kind {
-		return nil, fmt.Errorf("the main module's export %q is a %v, not a %v", name, have.Kind, t.Kind)
-	}
-	if t.Kind == wasm.KindFunc {
-		if err := checkType(have.Func, t.Func); err != nil {
-			return nil, fmt.Errorf("the main module's export %q: %w", name, err)
-		}
+	if err := matches(have, t); err != nil {
+		return nil, fmt.Errorf("the main module's export %q: %w", name, err)
 	}
 	sort := coreSorts[t.Kind]
 	return &source{

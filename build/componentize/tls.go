@@ -45,7 +45,7 @@ func (p *program) layoutTLS(e *environment) *tls {
 		return t
 	}
 	for _, lib := range p.libraries {
-		if g, ok := lib.exports[libraryTLS]; ok && g.Kind == wasm.KindGlobal {
+		if g, ok := lib.exports[libraryTLS]; ok && isAddress(g) {
 			t.slots = append(t.slots, lib)
 		}
 	}
