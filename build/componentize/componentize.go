@@ -31,7 +31,7 @@ type Options struct {
 // a world that is embedded in it.
 //
 // It may import the memory of the main module as env.memory, exports of the main
-// module from __main_coreModule_, and functions that access the memory of the main
+// module from __main_module__, and functions that access the memory of the main
 // module from __main_memory__; functions of an interface that are to read and
 // write the memory of the main module, not its own, it imports from
 // __main_memory__|<interface>. See [New].
@@ -45,9 +45,9 @@ type Adapter struct {
 //
 // The component instantiates the main module first and adapters after it, in the
 // order of the options; imports that need what is not there yet go through a
-// table, which is filled when all are instantiated. Then the start functions of
-// the modules and the functions that they export as _initialize are called, those
-// of adapters first.
+// table, which is filled when all are instantiated. Then the functions are called
+// that modules export as _initialize, those of adapters first; and before that of the
+// main module its start function, unless that could run when it was instantiated.
 //
 // Of adapters only what the main module needs is kept. Imports of one interface in
 // several versions of one compatibility track are merged into the highest of them,

@@ -106,7 +106,9 @@ func (l *linker) linkAdapter(a *coreModule) error {
 	}
 	for _, f := range a.lifts {
 		for _, name := range []string{f.core, f.post, f.callback} {
-			roots[name] = true
+			if name != "" {
+				roots[name] = true
+			}
 		}
 	}
 	for _, name := range a.dtors {
@@ -229,8 +231,8 @@ func (l *linker) memoryOf(m *coreModule) (*coreExport, error) {
 	if found == nil && !m.main() {
 		return l.memoryOf(l.main())
 	}
-	if found != nil {
-		l.wants[found.name] = l.wants[found.name] || !m.main()
+	if found != nil && !m.main() {
+		l.wants[found.name] = true
 	}
 	return found, nil
 }
