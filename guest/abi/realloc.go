@@ -29,7 +29,10 @@ func realloc(old, oldSize, align, size uint32) uint32 {
 	return p
 }
 
+// The stack does not grow, which is an allocation too, before the clocks are held.
+//
 //go:wasmexport cabi_realloc
+//go:nosplit
 func cabiRealloc(old, oldSize, align, size uint32) uint32 {
 	clocksHold(1)
 	procPin()

@@ -79,12 +79,12 @@ func (s server) serve(w *response, r *http.Request) (done bool) {
 
 // request makes a request of net/http.
 func request(ctx context.Context, in *types.IncomingRequest) (*http.Request, error) {
-	r := &http.Request{
+	r := (&http.Request{
 		Method: message.Method(in.Method()),
 		Proto:  "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: message.Header(in.Headers()),
 		Body:   http.NoBody,
-	}
+	}).WithContext(ctx)
 	r.RequestURI = "/"
 	if p := in.PathWithQuery(); p != nil && *p != "" {
 		r.RequestURI = *p
@@ -118,7 +118,7 @@ func request(ctx context.Context, in *types.IncomingRequest) (*http.Request, err
 		}
 		r.Body = &requestBody{body, r}
 	}
-	return r.WithContext(ctx), nil
+	return r, nil
 }
 
 // requestBody puts trailers into the request.
