@@ -115,7 +115,9 @@ func TestSiblingsDraw(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	draw := func(value byte, what string) []string {
+	e := component.NewEngine(component.Options{})
+	defer e.Close(context.Background())
+	compile := func() *component.Component {
 		t.Helper()
 		var errs strings.Builder
 		r, err := build.Project(t.Context(), p, build.Options{Out: io.Discard, Err: &errs})
@@ -126,18 +128,21 @@ func TestSiblingsDraw(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		c, err := e.Compile(t.Context(), code)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	c := compile()
+	draw := func(value byte, what string) []string {
+		t.Helper()
 		random := &entropy{value: value}
 		sys, err := wasi.New(wasi.Options{Random: random})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer sys.Close()
-		e := component.NewEngine(component.Options{})
-		defer e.Close(context.Background())
-		c, err := e.Compile(t.Context(), code)
-		if err != nil {
-			t.Fatal(err)
-		}
 		l := e.NewLinker()
 		if err := sys.AddTo(l); err != nil {
 			t.Fatal(err)
@@ -180,6 +185,7 @@ func TestSiblingsDraw(t *testing.T) {
 	}
 	// Without being initialised once, siblings would draw the same.
 	p.Initialize = ""
+	c = compile()
 	if a, b := draw(1, "v2"), draw(2, "v2"); a[0] != b[0] {
 		t.Errorf("%q and %q differ without it: this test shows nothing", a, b)
 	}
