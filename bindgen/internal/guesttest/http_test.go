@@ -150,6 +150,9 @@ func TestHandlerBodies(t *testing.T) {
 		data[i] = byte(rand.Uint32())
 	}
 	for _, n := range []int{0, 1, 2047, 2048, 2049, 65536, len(data)} {
+		if _, got := do(t, "POST", url+"/echo?stream", io.MultiReader(bytes.NewReader(data[:n]))); got != string(data[:n]) {
+			t.Errorf("%d bytes came back as %d", n, len(got))
+		}
 		req, err := http.NewRequest("POST", url+"/echo", io.MultiReader(bytes.NewReader(data[:n])))
 		if err != nil {
 			t.Fatal(err)

@@ -45,9 +45,14 @@ func request(w http.ResponseWriter, r *http.Request) {
 }
 
 func echo(w http.ResponseWriter, r *http.Request) {
+	if r.URL.RawQuery == "stream" {
+		io.Copy(w, r.Body)
+		return
+	}
 	w.Header().Set("Trailer", "X-Count")
-	n, err := io.Copy(w, r.Body)
-	w.Header().Set("X-Count", fmt.Sprint(n, err, r.Trailer["X-Sum"]))
+	b, err := io.ReadAll(r.Body)
+	w.Write(b)
+	w.Header().Set("X-Count", fmt.Sprint(len(b), err, r.Trailer["X-Sum"]))
 }
 
 // conversation answers each line before it reads the next.
