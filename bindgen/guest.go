@@ -203,6 +203,9 @@ func (w *guestWorld) arrange(units []*unit, opts GuestOptions) {
 		count[p.short()]++
 	}
 	taken := nameSet{}
+	for _, name := range locals {
+		taken[name] = true
+	}
 	for _, p := range w.packages {
 		var names []string
 		if count[p.short()] == 1 {
@@ -237,6 +240,13 @@ func (p *guestPackage) short() string {
 		return "export" + p.name
 	}
 	return p.name
+}
+
+// locals are names that generated code gives to variables and functions, which
+// packages that it imports can't have.
+var locals = []string{
+	"c", "s", "p", "v", "r", "n", "i", "at", "start", "key", "value", "args", "self", "result", "err", "ok", "failure",
+	"exports", "implementation", "set", "label", "ptr", "rep", "id", "open", "impl", "make", "len", "plain",
 }
 
 // generator returns the generator for a package.

@@ -71,6 +71,15 @@ world w { import types; import error; import %func; import %type: interface { us
 		"export/exports/bindings.go":      {"type Export_ struct", "func Export(impl Exports)"},
 		"bindings.go":                     {"func Import()", "Run() error"},
 	}},
+	{"packages named as variables", `
+package a:b;
+interface c { record s { v: list<u8> } }
+interface v { use c.{s}; resource r; p: func(c: s, r: borrow<r>) -> result<list<s>, s>; }
+interface make { use v.{r}; use c.{s}; f: func(s: s, r: r) -> option<s>; }
+world w { import v; import make; export c; export v; export make; }
+`, map[string][]string{
+		"a/b/v/bindings.go": {"func P(c_ bc.S, r *R) ([]bc.S, error)"},
+	}},
 	{"versions", `
 package a:app;
 package b:b@0.1.0 { interface i { resource r; f: func() -> r; } }
