@@ -98,16 +98,6 @@ func startGuest(t *testing.T, echo EchoHost, store StoreHost, gogc string) *goGu
 	return g
 }
 
-// hostEcho is an implementation of the echo interface that returns what it gets.
-func hostEcho(t *testing.T) EchoHost {
-	t.Helper()
-	exports, err := LookupEcho(echoExporter{newGuest()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return exports
-}
-
 // TestGuestEcho sends random values through the guest: a dynamic guest calls
 // this package's bindings, which call the guest, which calls the bindings
 // again, whose implementation is dynamic too.
