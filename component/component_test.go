@@ -383,3 +383,51 @@ func Example() {
 	fmt.Println(sum, err)
 	// Output: 42 <nil>
 }
+
+// Nobody has to offer an interface of types alone.
+func TestImportOfTypes(t *testing.T) {
+	const module = "\x00asm\x01\x00\x00\x00" +
+		"\x01\x06\x01\x60\x01\x7f\x01\x7f" + "\x03\x02\x01\x00" + "\x07\x05\x01\x01f\x00\x00" + "\x0a\x06\x01\x04\x00\x20\x00\x0b"
+	build := func(decls string) []byte {
+		types := "\x01\x42" + decls
+		return []byte("\x00asm\x0d\x00\x01\x00" +
+			"\x07" + string(rune(len(types))) + types + "\x0a\x06\x01\x00\x01i\x05\x00" + // import
+			"\x01\x23" + module + "\x02\x04\x01\x00\x00\x00" + "\x06\x07\x01\x00\x00\x01\x00\x01f" + // core instance
+			"\x07\x08\x01\x40\x01\x01x\x79\x00\x79" + "\x08\x06\x01\x00\x00\x00\x00\x01" + "\x0b\x09\x01\x00\x03run\x01\x00\x00")
+	}
+	for _, c := range []struct {
+		decls string // of the instance type that is imported
+		want  string
+	}{
+		{"\x02\x01\x70\x7d\x04\x00\x01t\x03\x00\x00", ""},                    // a list
+		{"\x01\x04\x00\x01r\x03\x01", "i: not provided"},                     // a resource
+		{"\x02\x01\x40\x00\x01\x00\x04\x00\x01f\x01\x00", "i: not provided"}, // a function
+	} {
+		e := component.NewEngine(component.Options{})
+		defer e.Close(t.Context())
+		compiled, err := e.Compile(t.Context(), build(c.decls))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := e.NewLinker().Prepare(t.Context(), compiled)
+		if c.want != "" {
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v, want %q", err, c.want)
+			}
+			continue
+		}
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		i, err := p.Instantiate(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer i.Close(t.Context())
+		f, _ := i.Func("", "run")
+		if v, err := f.Call(t.Context(), []component.Val{component.U32Val(7)}); err != nil || v != component.U32Val(7) {
+			t.Errorf("%v, %v", v, err)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package component
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ashlar-wasm/ashlar/internal/binary"
@@ -52,8 +53,8 @@ func (l *Linker) Prepare(ctx context.Context, c *Component) (*Prepared, error) {
 		}
 		if m != nil {
 			absent[pathName(im.path)] = true
-			if im.sort == binary.SortInstance && len(im.types.names) == 0 {
-				continue // an empty instance asks for nothing
+			if c.plan.asksForNothing(i) {
+				continue
 			}
 			missing.Missing = append(missing.Missing, *m)
 			continue
@@ -168,6 +169,25 @@ func (p *Prepared) Close(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// asksForNothing reports whether an import is an instance of types only, none of which
+// is a resource of its own: nobody has to offer that.
+func (p *plan) asksForNothing(i int) bool {
+	path := p.imports[i].path
+	if p.imports[i].sort != binary.SortInstance {
+		return false
+	}
+	for j := range p.imports[i+1:] {
+		im := &p.imports[i+1+j]
+		if len(im.path) <= len(path) || !slices.Equal(im.path[:len(path)], path) {
+			break // what is in an instance follows it
+		}
+		if im.sort != binary.SortInstance && (im.sort != binary.SortType || im.res >= 0) {
+			return false
+		}
+	}
+	return true
 }
 
 // mismatch reports how an offered function is not what is imported, or "".
