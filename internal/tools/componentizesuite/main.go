@@ -4,7 +4,7 @@
 //	go run ./internal/tools/componentizesuite [-v] [-run CASE] [-libdl FILE] CASES
 //
 // CASES is a folder with the folders of tests/components of wasm-tools, in which
-// the .wat files were turned into .wasm, and what comments in the text say into
+// prepare.mjs turned the .wat files into .wasm, and what comments in the text say into
 // files: NAME.name has the module name of an adapter, config.toml the options of
 // a case. Each module gets the world of its name embedded. The component that is
 // made must import and export the same with the same types as component.wasm, and
