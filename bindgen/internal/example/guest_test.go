@@ -191,7 +191,7 @@ func explain(err error) string {
 }
 
 func TestGuestLargeValues(t *testing.T) {
-	g := startGuest(t, plainEcho{}, store{}, "20")
+	g := startGuest(t, plainEcho{}, store{}, "50")
 	every := scripts()
 	for _, n := range []int{0, 1, 2, 1000, 1 << 16, 1_000_000} {
 		b, d, c := make([]byte, n), make([]uint16, n), make([]string, n)
@@ -200,7 +200,7 @@ func TestGuestLargeValues(t *testing.T) {
 			at := i % (len(every) - 8)
 			c[i] = strings.ToValidUTF8(every[at:at+i%8], "?")
 		}
-		a := strings.Repeat(every, n/1000)
+		a := strings.Repeat(every, n/20_000)
 		got, err := g.echo.Strings(t.Context(), a, b, c, d)
 		if err != nil {
 			t.Fatalf("%d elements: %v\n%s", n, explain(err), g.stderr.String())
