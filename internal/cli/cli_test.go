@@ -173,7 +173,7 @@ func startServer(t *testing.T, log *safeBuffer, args ...string) (url string, sto
 		done <- Run(ctx, append([]string{"serve", "--addr", "127.0.0.1:0"}, args...), strings.NewReader(""), io.Discard, log)
 	}()
 	t.Cleanup(cancel)
-	for range 2000 {
+	for range 24_000 { // two minutes, for large guests with the race detector
 		if _, after, ok := strings.Cut(log.String(), "listening on "); ok {
 			if url, _, ok := strings.Cut(after, "\n"); ok {
 				return url, func() int { cancel(); return <-done }
