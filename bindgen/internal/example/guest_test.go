@@ -312,6 +312,7 @@ func TestGuestCalls(t *testing.T) {
 		{"log", []string{"log", "ab"}, "", ""},
 		{"environment", []string{"env"}, "Ashlar 1970-01-01 00:00:00 +0000 UTC", ""},
 		{"stack that grows", []string{"stack"}, "", ""},
+		{"arguments", []string{"arguments"}, "", ""},
 		{"goroutines", []string{"goroutines"}, "", ""},
 		{"goroutines that outlive a call", []string{"start"}, "", ""},
 		{"panic", []string{"panic", "order"}, "", "panic: out of order"},

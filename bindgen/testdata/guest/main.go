@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -189,6 +190,8 @@ func (world) Run(args []string) error {
 		if n := deep(make([]byte, 8), 10000); n != 10000*3 {
 			return fmt.Errorf("got %d", n)
 		}
+	case "arguments":
+		return arguments()
 	case "goroutines":
 		return goroutines()
 	case "start":
@@ -245,6 +248,41 @@ func deep(b []byte, n int) int {
 		panic("bytes are lost")
 	}
 	return deep(here[:], n-1) + len(c.F0)
+}
+
+// arguments lowers values that nothing else refers to, as generated code does, and
+// looks at them after the collector has run.
+func arguments() error {
+	c := abi.NewCall()
+	defer c.Free()
+	const size = 1 << 16
+	text, n := c.StoreString(strings.Repeat("ab", size/2))
+	numbers, m := abi.StorePlain(c, slices.Repeat([]uint64{1 << 40}, size/8))
+	list := c.AllocList(size/4, 4, 4)
+	for i := range uint32(size / 4) {
+		c.PutU32(list+4*i, i)
+	}
+	for range 3 {
+		runtime.GC()
+		for range 10 {
+			trash = append(trash, slices.Repeat([]byte{0xa5}, size))
+		}
+	}
+	trash = nil
+	if c.LoadString(text, n) != strings.Repeat("ab", size/2) {
+		return errors.New("the string is overwritten")
+	}
+	for _, v := range abi.LoadPlain[uint64](c, numbers, m) {
+		if v != 1<<40 {
+			return errors.New("the numbers are overwritten")
+		}
+	}
+	for i := range uint32(size / 4) {
+		if c.U32(list+4*i) != i {
+			return errors.New("the list is overwritten")
+		}
+	}
+	return nil
 }
 
 // goroutines wait for each other and call the host in between.
