@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -92,7 +91,7 @@ type cacheEntry struct {
 
 func newCacheList(s *streams) *cobra.Command {
 	var d cacheDir
-	var output string
+	var output outputFormat
 	cmd := &cobra.Command{
 		Use:   "list [flags]",
 		Short: "List what is in the cache, last used first",
@@ -102,15 +101,15 @@ was compiled, as 'ashlar inspect' shows it.`,
   ashlar cache list -o json`,
 		Args: exactArgs(),
 		RunE: func(*cobra.Command, []string) error {
-			if output != "text" && output != "json" {
-				return usageError("--output %q: expected text or json", output)
+			if err := output.check(); err != nil {
+				return err
 			}
 			return d.use(func(c *component.Cache) error {
 				entries, err := c.Entries()
 				if err != nil {
 					return err
 				}
-				if output == "json" {
+				if output.json() {
 					return printCacheJSON(s, c.Dir(), entries)
 				}
 				return printCache(s, c.Dir(), entries)
@@ -118,7 +117,7 @@ was compiled, as 'ashlar inspect' shows it.`,
 		},
 	}
 	d.flags(cmd)
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	output.flags(cmd)
 	return cmd
 }
 
@@ -130,10 +129,7 @@ func printCacheJSON(s *streams, dir string, entries []component.CacheEntry) erro
 	for _, e := range entries {
 		list.Entries = append(list.Entries, cacheEntry{e.Key, e.Source, e.Build, e.Bytes, e.Used.UTC()})
 	}
-	j := json.NewEncoder(s.out)
-	j.SetIndent("", "  ")
-	j.SetEscapeHTML(false)
-	return j.Encode(list)
+	return printJSON(s, list)
 }
 
 func printCache(s *streams, dir string, entries []component.CacheEntry) error {

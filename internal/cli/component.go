@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -53,7 +52,8 @@ func (o *outFile) write(s *streams, b []byte) error {
 
 func newComponentMetadata(s *streams) *cobra.Command {
 	var m metadata.Metadata
-	var out, output string
+	var out string
+	var output outputFormat
 	cmd := &cobra.Command{
 		Use:   "metadata [flags] FILE",
 		Short: "Show or set what a component or core module says of itself",
@@ -64,8 +64,8 @@ the others it is written with that in place of what it had.`,
   ashlar component metadata --name hello --version 1.2.0 --licenses Apache-2.0 --out named.wasm hello.wasm`,
 		Args: exactArgs("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if output != "text" && output != "json" {
-				return usageError("--output %q: expected text or json", output)
+			if err := output.check(); err != nil {
+				return err
 			}
 			f, err := load(args[0], maxFile)
 			if err != nil {
@@ -88,11 +88,8 @@ the others it is written with that in place of what it had.`,
 			if err != nil {
 				return f.invalid(err)
 			}
-			if output == "json" {
-				e := json.NewEncoder(s.out)
-				e.SetIndent("", "  ")
-				e.SetEscapeHTML(false)
-				return e.Encode(have)
+			if output.json() {
+				return printJSON(s, have)
 			}
 			for _, l := range metadataLines(&have) {
 				if *l.value != "" {
@@ -106,7 +103,7 @@ the others it is written with that in place of what it had.`,
 		cmd.Flags().StringVar(l.value, l.name, "", l.help)
 	}
 	cmd.Flags().StringVar(&out, "out", "", "`file` to write, or - for stdout")
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json, where it is shown")
+	output.flags(cmd)
 	return cmd
 }
 

@@ -10,17 +10,14 @@ import (
 
 	"github.com/ashlar-wasm/ashlar/build/adapter"
 	"github.com/ashlar-wasm/ashlar/build/componentize"
-	"github.com/ashlar-wasm/ashlar/build/project"
 	"github.com/ashlar-wasm/ashlar/internal/binary"
 	"github.com/ashlar-wasm/ashlar/internal/wasm"
-	wasiwit "github.com/ashlar-wasm/ashlar/wasi/wit"
-	"github.com/ashlar-wasm/ashlar/wit"
 )
 
 func newComponentEmbed(s *streams) *cobra.Command {
 	var out outFile
-	var world, encoding string
-	var features []string
+	var world worldFlags
+	var encoding string
 	cmd := &cobra.Command{
 		Use:   "embed [flags] WIT MODULE",
 		Short: "Embed a world in a core module",
@@ -28,8 +25,7 @@ func newComponentEmbed(s *streams) *cobra.Command {
 to become: 'ashlar component new' and other tools read it. Worlds that are embedded
 already stay, and are merged then.
 
-WIT is a .wit file or a folder of them. Packages of WASI 0.2 come with ashlar and
-need not be in deps/.`,
+` + worldHelp,
 		Example: "  ashlar component embed --world app --out embedded.wasm ./wit core.wasm",
 		Args:    exactArgs("WIT", "MODULE"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -40,14 +36,9 @@ need not be in deps/.`,
 			if err != nil {
 				return usageError("--encoding: %w", err)
 			}
-			r, w, err := loadWIT(args[0], features)
+			w, err := world.load(args[0])
 			if err != nil {
 				return err
-			}
-			if w == nil {
-				if w, err = selectWorld(r, world); err != nil {
-					return err
-				}
 			}
 			f, err := loadModule(args[1])
 			if err != nil {
@@ -61,9 +52,8 @@ need not be in deps/.`,
 		},
 	}
 	out.flags(cmd)
-	cmd.Flags().StringVar(&world, "world", "", "world to embed, where there are several")
+	world.flags(cmd)
 	cmd.Flags().StringVar(&encoding, "encoding", "utf8", "how the module encodes strings: utf8, utf16 or latin1+utf16")
-	cmd.Flags().StringArrayVar(&features, "features", nil, "feature gates (@unstable) to open")
 	return cmd
 }
 
@@ -126,8 +116,7 @@ wasi_snapshot_preview1. A command, which exports _start, needs no world.`,
 }
 
 func newComponentTargets() *cobra.Command {
-	var world string
-	var features []string
+	var world worldFlags
 	cmd := &cobra.Command{
 		Use:   "targets [flags] WIT FILE",
 		Short: "Check whether a component fits a world",
@@ -135,13 +124,12 @@ func newComponentTargets() *cobra.Command {
 import, and exports all that the world exports. Nothing is printed if it does; else
 which function of which interface differs, and how.
 
-WIT is a .wit file or a folder of them, or the name of a world of WASI, as
-wasi:http/proxy@0.2.0.`,
+` + worldHelp,
 		Example: `  ashlar component targets --world app ./wit app.wasm
   ashlar component targets wasi:http/proxy@0.2.0 app.wasm`,
 		Args: exactArgs("WIT", "FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			w, err := targetWorld(args[0], world, features)
+			w, err := world.load(args[0])
 			if err != nil {
 				return err
 			}
@@ -161,25 +149,8 @@ wasi:http/proxy@0.2.0.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&world, "world", "", "world of the package, where there are several")
-	cmd.Flags().StringArrayVar(&features, "features", nil, "feature gates (@unstable) to open")
+	world.flags(cmd)
 	return cmd
-}
-
-// targetWorld returns a world of WASI by name, or one of a package.
-func targetWorld(where, name string, features []string) (*wit.World, error) {
-	if strings.HasPrefix(where, "wasi:") {
-		w, err := (&project.Project{World: where}).ResolveWorld()
-		if err != nil {
-			return nil, usageError("%q: no such world in WASI %s or before", where, wasiwit.Version)
-		}
-		return w, nil
-	}
-	r, w, err := loadWIT(where, features)
-	if err != nil || w != nil {
-		return w, err
-	}
-	return selectWorld(r, name)
 }
 
 // loadModule reads a core module and validates it.

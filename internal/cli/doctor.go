@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -22,7 +21,8 @@ type diagnosis struct {
 }
 
 func newDoctor(s *streams) *cobra.Command {
-	var output, dir string
+	var output outputFormat
+	var dir string
 	cmd := &cobra.Command{
 		Use:   "doctor [flags] [LANGUAGE...]",
 		Short: "Tell which languages can be built on this machine, and what is missing",
@@ -36,8 +36,8 @@ the project.`,
   ashlar doctor go rust`,
 		ValidArgs: project.Languages(),
 		RunE: func(c *cobra.Command, args []string) error {
-			if output != "text" && output != "json" {
-				return usageError("--output %q: expected text or json", output)
+			if err := output.check(); err != nil {
+				return err
 			}
 			asked := true
 			if len(args) == 0 {
@@ -76,17 +76,14 @@ the project.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVarP(&output, "output", "o", "text", "text or json")
+	output.flags(cmd)
 	f.StringVarP(&dir, "dir", "C", ".", "folder of the project")
 	return cmd
 }
 
-func printDiagnoses(s *streams, output string, found []diagnosis) error {
-	if output == "json" {
-		e := json.NewEncoder(s.out)
-		e.SetIndent("", "  ")
-		e.SetEscapeHTML(false)
-		return e.Encode(found)
+func printDiagnoses(s *streams, output outputFormat, found []diagnosis) error {
+	if output.json() {
+		return printJSON(s, found)
 	}
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	language := ""

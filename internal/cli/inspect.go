@@ -3,7 +3,6 @@ package cli
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -40,7 +39,7 @@ type moduleReport struct {
 }
 
 func newInspect(s *streams) *cobra.Command {
-	var output string
+	var output outputFormat
 	cmd := &cobra.Command{
 		Use:   "inspect [flags] FILE",
 		Short: "Show what a component or core module is made of",
@@ -50,8 +49,8 @@ the core modules in it, and what its metadata says of who made it.`,
   ashlar inspect -o json hello.wasm`,
 		Args: exactArgs("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if output != "text" && output != "json" {
-				return usageError("--output %q: expected text or json", output)
+			if err := output.check(); err != nil {
+				return err
 			}
 			f, err := load(args[0], maxFile)
 			if err != nil {
@@ -64,16 +63,13 @@ the core modules in it, and what its metadata says of who made it.`,
 			if err != nil {
 				return f.invalid(err)
 			}
-			if output == "json" {
-				e := json.NewEncoder(s.out)
-				e.SetIndent("", "  ")
-				e.SetEscapeHTML(false)
-				return e.Encode(r)
+			if output.json() {
+				return printJSON(s, r)
 			}
 			return r.print(s.out)
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	output.flags(cmd)
 	return cmd
 }
 
