@@ -316,11 +316,14 @@ func TestGuestCalls(t *testing.T) {
 		{"goroutines", []string{"goroutines"}, "", ""},
 		{"goroutines that outlive a call", []string{"start"}, "", ""},
 		{"panic", []string{"panic", "order"}, "", "panic: out of order"},
+		{"deadlock", []string{"block"}, "", "all goroutines are asleep - deadlock!"},
 		{"resource after it was passed on", []string{"keep"}, "", "used after it was closed, passed on"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			g := startGuest(t, plainEcho{}, store{}, "1")
-			err := g.world.Run(t.Context(), test.args)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			err := g.world.Run(ctx, test.args)
 			if test.trap != "" {
 				if err == nil || !strings.Contains(g.stderr.String(), test.trap) {
 					t.Errorf("got %v, stderr %s", err, g.stderr.String())

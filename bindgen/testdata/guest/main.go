@@ -182,6 +182,8 @@ func (world) Run(args []string) error {
 		bind.Log(map[string]string{
 			"surrogate": "\xed\xa0\x80", "low": "a\xed\xbf\xbf", "byte": "\xff", "short": "abc\xe4\xb8",
 		}[args[1]], 1)
+	case "block":
+		<-make(chan int)
 	case "get":
 		return get(args[1], args[2])
 	case "keep":
