@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/ashlar-wasm/ashlar/internal/canon"
+	"github.com/ashlar-wasm/ashlar/internal/layout"
 	"github.com/ashlar-wasm/ashlar/wit"
 )
 
@@ -26,7 +27,7 @@ type generator struct {
 	// errors are the types that are the error side of a function's result.
 	errors map[typeKey]bool
 
-	layouts   map[typeKey]*canon.Type
+	layouts   layout.Types
 	resources map[*wit.TypeDef]*canon.Resource
 	written   map[string]bool // functions and variables of the codec file
 	tuples    map[int]bool
@@ -66,7 +67,7 @@ func newGenerator(opts Options) *generator {
 		exportedIfaces: map[wit.Owner]bool{},
 		importedIfaces: map[wit.Owner]bool{},
 		errors:         map[typeKey]bool{},
-		layouts:        map[typeKey]*canon.Type{},
+		layouts:        layout.Types{},
 		resources:      map[*wit.TypeDef]*canon.Resource{},
 		written:        map[string]bool{},
 		tuples:         map[int]bool{},

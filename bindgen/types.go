@@ -20,12 +20,6 @@ var abiPrims = map[wit.Prim]string{
 	wit.F32: "abi.F32", wit.F64: "abi.F64", wit.Char: "abi.Char", wit.String: "abi.String",
 }
 
-var canonPrims = map[wit.Prim]*canon.Type{
-	wit.Bool: canon.Bool, wit.U8: canon.U8, wit.U16: canon.U16, wit.U32: canon.U32, wit.U64: canon.U64,
-	wit.S8: canon.S8, wit.S16: canon.S16, wit.S32: canon.S32, wit.S64: canon.S64,
-	wit.F32: canon.F32Type, wit.F64: canon.F64Type, wit.Char: canon.Char, wit.String: canon.String,
-}
-
 // goType returns the Go type of a WIT type.
 func (g *generator) goType(t wit.Type, export bool) string {
 	if p, ok := t.(wit.Prim); ok {
@@ -152,74 +146,7 @@ func isByte(t wit.Type) bool {
 }
 
 // layout returns the layout of a type.
-func (g *generator) layout(t wit.Type) *canon.Type {
-	switch t := t.(type) {
-	case nil:
-		return nil
-	case wit.Prim:
-		return canonPrims[t]
-	case *wit.TypeDef:
-		key := typeKey{def: t}
-		if l := g.layouts[key]; l != nil {
-			return l
-		}
-		l := g.layoutKind(t.Kind)
-		g.layouts[key] = l
-		return l
-	}
-	return nil
-}
-
-func (g *generator) layoutKind(k wit.Kind) *canon.Type {
-	labels := func(labels []wit.Label) []string {
-		var s []string
-		for _, l := range labels {
-			s = append(s, l.Name)
-		}
-		return s
-	}
-	switch k := k.(type) {
-	case *wit.Alias:
-		return g.layout(k.Type)
-	case *wit.Record:
-		var fields []canon.Field
-		for _, f := range k.Fields {
-			fields = append(fields, canon.Field{Name: f.Name, Type: g.layout(f.Type)})
-		}
-		return canon.Record(fields...)
-	case *wit.Variant:
-		var cases []canon.Case
-		for _, c := range k.Cases {
-			cases = append(cases, canon.Case{Name: c.Name, Type: g.layout(c.Type)})
-		}
-		return canon.Variant(cases...)
-	case *wit.Enum:
-		return canon.Enum(labels(k.Cases)...)
-	case *wit.Flags:
-		return canon.Flags(labels(k.Flags)...)
-	case *wit.Tuple:
-		var types []*canon.Type
-		for _, t := range k.Types {
-			types = append(types, g.layout(t))
-		}
-		return canon.Tuple(types...)
-	case *wit.Option:
-		return canon.Option(g.layout(k.Type))
-	case *wit.Result:
-		return canon.Result(g.layout(k.OK), g.layout(k.Err))
-	case *wit.List:
-		return canon.List(g.layout(k.Elem))
-	case *wit.FixedLengthList:
-		return canon.FixedList(g.layout(k.Elem), k.Len)
-	case *wit.Map:
-		return canon.Map(g.layout(k.Key), g.layout(k.Value))
-	case *wit.Own, *wit.Resource:
-		return canon.Own(nil)
-	case *wit.Borrow:
-		return canon.Borrow(nil)
-	}
-	return canon.ErrorContext
-}
+func (g *generator) layout(t wit.Type) *canon.Type { return g.layouts.Of(t) }
 
 // short returns a name for a type that can be part of Go identifiers. Types
 // with the same name have the same Go type and layout.
