@@ -34,6 +34,9 @@ type codedError struct{ code bind.HTTPErrorCode }
 func (e codedError) Error() string { return "HTTP: " + e.code.Error() }
 
 func (s source) Read(p []byte) (int, error) {
+	if s.ended.Load() {
+		return 0, io.EOF // the server may have closed the body since
+	}
 	n, err := s.body.Read(p)
 	if err == io.EOF {
 		s.ended.Store(true)
@@ -157,8 +160,10 @@ type incomingRequest struct {
 	header *fields
 }
 
+// newIncomingRequest leaves it to the server to close the body: closing waits for a read
+// that is under way, and for what the client has yet to send.
 func newIncomingRequest(r *http.Request) *incomingRequest {
-	return &incomingRequest{r: r, body: newIncomingBody(r.Body, &r.Trailer, requestBodyCode)}
+	return &incomingRequest{r: r, body: newIncomingBody(io.NopCloser(r.Body), &r.Trailer, requestBodyCode)}
 }
 
 func (r *incomingRequest) Method(context.Context) (bind.Method, error) {

@@ -114,6 +114,17 @@ func (p *outparam) drain(ctx context.Context) bool {
 		ctx, cancel = context.WithTimeout(ctx, drainTimeout)
 		defer cancel()
 	}
+	// A client may wait for the answer before it sends the rest.
+	flushed := make(chan struct{})
+	timer := time.AfterFunc(flushDelay, func() {
+		defer close(flushed)
+		_ = p.response.rc.Flush()
+	})
+	defer func() {
+		if !timer.Stop() {
+			<-flushed
+		}
+	}()
 	// No deadline may be set beforehand: past the end of the body net/http
 	// reads on, and takes an expired deadline for a client that is gone, which
 	// cancels all later requests of the connection.
@@ -242,6 +253,9 @@ func (s *responseSink) end(broken bool, trailers http.Header) {
 	s.ended, s.broken = true, broken && !s.head
 	if s.timer != nil {
 		s.timer.Stop()
+	}
+	if len(trailers) > 0 {
+		_ = s.rc.Flush() // or a short response would leave without a place for them
 	}
 	for name, values := range trailers {
 		s.w.Header()[http.TrailerPrefix+name] = values

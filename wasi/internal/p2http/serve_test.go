@@ -411,3 +411,67 @@ func TestServeHTTP2(t *testing.T) {
 		t.Errorf("%d bytes by %s", len(got), r.Proto)
 	}
 }
+
+// A client that waits for the answer before it sends the rest of its body gets it, whether
+// the guest reads the body, has begun to, or leaves it alone.
+func TestServeAnswerFirst(t *testing.T) {
+	for _, begin := range []bool{false, true} {
+		s := start(t, handler(t, nil, func(g *guest, in bind.IncomingRequest, out bind.ResponseOutparam) error {
+			if begin {
+				body, err := in.Consume(g.ctx)
+				g.must(err)
+				src, err := body.Stream(g.ctx)
+				g.must(err)
+				_, err = src.BlockingRead(g.ctx, 1000)
+				g.must(err)
+				_, err = src.Read(g.ctx, 1000) // waits for more, behind the guest's back
+				g.must(err)
+				g.must(src.Drop(g.ctx))
+				g.must(body.Drop(g.ctx))
+			}
+			b, w := g.respond(out, 200)
+			g.write(w, "early")
+			g.finish(b, w, nil)
+			return nil
+		}))
+		conn, err := net.Dial("tcp", s.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(time.Minute))
+		answers := bufio.NewReader(conn)
+		for range 2 {
+			io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2000\r\n\r\n"+strings.Repeat("x", 1000))
+			r, err := http.ReadResponse(answers, nil)
+			if err != nil {
+				t.Fatalf("begun %v: %v", begin, err)
+			}
+			got := make([]byte, 5)
+			if _, err := io.ReadFull(r.Body, got); err != nil || string(got) != "early" || r.StatusCode != 200 {
+				t.Errorf("begun %v: %d %q, %v", begin, r.StatusCode, got, err)
+			}
+			io.WriteString(conn, strings.Repeat("x", 1000))
+			if rest := body(t, r); rest != "" {
+				t.Errorf("rest %q", rest)
+			}
+		}
+	}
+}
+
+// Trailers that nothing announced arrive behind a short body too.
+func TestServeTrailersOfShortBody(t *testing.T) {
+	s := start(t, handler(t, nil, func(g *guest, in bind.IncomingRequest, out bind.ResponseOutparam) error {
+		b, w := g.respond(out, 200)
+		g.write(w, "short")
+		g.finish(b, w, g.fields("x-sum", "5"))
+		return nil
+	}))
+	r, err := s.Client().Get(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := body(t, r); got != "short" || r.Trailer.Get("X-Sum") != "5" {
+		t.Errorf("%q, trailers %v", got, r.Trailer)
+	}
+}
