@@ -261,17 +261,7 @@ func TestEcho(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
-			var want canon.Val
-			switch {
-			case f.Type.Result == nil:
-			case f.Type.Result.Kind == canon.KindTuple:
-				want = canon.TupleVal(args)
-			case f.Type.Result.Kind == canon.KindList:
-				want = canon.ListVal(args)
-			default:
-				want = args[0]
-			}
-			if !reflect.DeepEqual(got, want) {
+			if want := echoed(f.Type, args); !reflect.DeepEqual(got, want) {
 				t.Fatalf("%s:\n got %#v\nwant %#v", name, got, want)
 			}
 		}

@@ -98,6 +98,19 @@ func startGuest(t *testing.T, echo EchoHost, store StoreHost, gogc string) *goGu
 	return g
 }
 
+// echoed returns what a function of the interface echo makes of its arguments.
+func echoed(t *abi.FuncType, args []canon.Val) canon.Val {
+	switch {
+	case t.Result == nil:
+		return nil
+	case t.Result.Kind == canon.KindTuple:
+		return canon.TupleVal(args)
+	case t.Result.Kind == canon.KindList:
+		return canon.ListVal(args)
+	}
+	return args[0]
+}
+
 // TestGuestEcho sends random values through the guest: a dynamic guest calls
 // this package's bindings, which call the guest, which calls the bindings
 // again, whose implementation is dynamic too.
@@ -124,17 +137,7 @@ func TestGuestEcho(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v\n%s", name, err, guest.stderr.String())
 			}
-			var want canon.Val
-			switch {
-			case f.Type.Result == nil:
-			case f.Type.Result.Kind == canon.KindTuple:
-				want = canon.TupleVal(args)
-			case f.Type.Result.Kind == canon.KindList:
-				want = canon.ListVal(args)
-			default:
-				want = args[0]
-			}
-			if !reflect.DeepEqual(got, want) {
+			if want := echoed(f.Type, args); !reflect.DeepEqual(got, want) {
 				t.Fatalf("%s:\n got %#v\nwant %#v", name, got, want)
 			}
 		}
