@@ -107,10 +107,12 @@ type futureTrailers struct {
 
 func (t *futureTrailers) Ready() bool {
 	t.start.Do(func() {
-		// The goroutine ends with the body: at its end, or when Drop closes it.
+		// Drop changes the body.
+		dropped, source := t.body.dropped, t.body.source
+		// The goroutine ends with the body: at its end, or when it is closed.
 		go func() {
-			_ = stream.Block(context.Background(), t.body.dropped)
-			_, err := io.Copy(io.Discard, t.body.source)
+			_ = stream.Block(context.Background(), dropped)
+			_, err := io.Copy(io.Discard, source)
 			t.Set(err)
 		}()
 	})
