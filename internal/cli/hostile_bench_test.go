@@ -31,6 +31,7 @@ var (
 	hostileOnly   = flag.String("hostile", "", "regular expression for the hostile guests that BenchmarkHostile runs")
 	hostileRounds = flag.Int("rounds", 50, "how often BenchmarkHostile runs each for its deadline")
 	hostileLoad   = flag.Duration("load", time.Second, "how long BenchmarkHostile has requests sent at a time")
+	hostileCrowd  = flag.Int("crowd", runtime.GOMAXPROCS(0)+2, "how many of a hostile guest BenchmarkHostile runs at a time")
 	hostileLoads  = flag.Int("loads", 3, "how often BenchmarkHostile does, with each and without it")
 )
 
@@ -38,8 +39,8 @@ var (
 const loadRate = 200
 
 // BenchmarkHostile measures what hostile guests that compute do to others. For each it
-// tells how late it ends after its deadline, alone and in a crowd of two more than
-// there are processors; for how long the garbage collector stops the process, which
+// tells how late it ends after its deadline, alone and in a crowd, of two more than
+// there are processors if nothing else is said; for how long the garbage collector stops the process, which
 // is made to collect 50 times a second, and how late timers of 1 ms are, beside the crowd;
 // and how long requests to a well-behaved component take, which another process
 // sends at a fixed rate, with the crowd and without it in turns, of which the median
@@ -48,7 +49,7 @@ const loadRate = 200
 // Times are in microseconds. The first line is of no guest, to tell what the machine
 // does by itself, the last of all together.
 //
-//	go test -run '^$' -bench Hostile -benchtime 1x ./internal/cli [-args -hostile REGEXP -rounds N]
+//	go test -run '^$' -bench Hostile -benchtime 1x ./internal/cli [-args -hostile REGEXP -rounds N -crowd N]
 func BenchmarkHostile(b *testing.B) {
 	only, err := regexp.Compile(*hostileOnly)
 	if err != nil {
@@ -84,7 +85,7 @@ func BenchmarkHostile(b *testing.B) {
 	defer server.Close()
 
 	for b.Loop() {
-		crowd := runtime.GOMAXPROCS(0) + 2
+		crowd := *hostileCrowd
 		fmt.Printf("%d processors, crowds of %d\n", runtime.GOMAXPROCS(0), crowd)
 		fmt.Printf("%-22s %23s %23s %15s %15s %31s\n", "", "alone", "crowd", "GC stop", "timer", "neighbour p99 (p50)")
 		fmt.Printf("%-22s %7s %7s %7s %7s %7s %7s %7s %7s %7s %7s %15s %15s %7s\n",
