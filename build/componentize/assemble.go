@@ -63,30 +63,7 @@ func (l *linker) assemble() (*binary.Component, error) {
 // def adds a definition and returns the index of what it defines.
 func (a *assembler) def(d binary.Def) uint32 {
 	a.c.Defs = append(a.c.Defs, d)
-	sort := binary.SortType
-	switch d := d.(type) {
-	case *binary.CoreModule:
-		sort = binary.SortCoreModule
-	case *binary.CoreInstance:
-		sort = binary.SortCoreInstance
-	case *binary.CoreType:
-		sort = binary.SortCoreType
-	case *binary.Component:
-		sort = binary.SortComponent
-	case *binary.Instance:
-		sort = binary.SortInstance
-	case *binary.Alias:
-		sort = d.Sort
-	case *binary.Canon:
-		sort = binary.SortCoreFunc
-		if d.Op == binary.CanonLift {
-			sort = binary.SortFunc
-		}
-	case *binary.Import:
-		sort = d.Type.Kind.Sort()
-	case *binary.Export:
-		sort = d.Sort
-	}
+	sort := binary.SortOf(d)
 	a.counts[sort]++
 	return a.counts[sort] - 1
 }

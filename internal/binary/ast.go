@@ -80,6 +80,35 @@ func (s Sort) String() string {
 	return "unknown sort"
 }
 
+// SortOf returns the index space that a definition of a component adds to, SortType for
+// what is none of these.
+func SortOf(d Def) Sort {
+	switch d := d.(type) {
+	case *CoreModule:
+		return SortCoreModule
+	case *CoreInstance:
+		return SortCoreInstance
+	case *CoreType:
+		return SortCoreType
+	case *Component:
+		return SortComponent
+	case *Instance:
+		return SortInstance
+	case *Alias:
+		return d.Sort
+	case *Canon:
+		if d.Op == CanonLift {
+			return SortFunc
+		}
+		return SortCoreFunc
+	case *Import:
+		return d.Type.Kind.Sort()
+	case *Export:
+		return d.Sort
+	}
+	return SortType
+}
+
 // SortIdx is an index in the index space of a sort.
 type SortIdx struct {
 	Sort  Sort

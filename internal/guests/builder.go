@@ -28,30 +28,7 @@ func (b *Builder) Bytes() []byte { return binary.Encode(b.c) }
 // Def adds a definition and returns the index of what it defines.
 func (b *Builder) Def(d binary.Def) uint32 {
 	b.c.Defs = append(b.c.Defs, d)
-	sort := binary.SortType
-	switch d := d.(type) {
-	case *binary.CoreModule:
-		sort = binary.SortCoreModule
-	case *binary.CoreInstance:
-		sort = binary.SortCoreInstance
-	case *binary.CoreType:
-		sort = binary.SortCoreType
-	case *binary.Component:
-		sort = binary.SortComponent
-	case *binary.Instance:
-		sort = binary.SortInstance
-	case *binary.Alias:
-		sort = d.Sort
-	case *binary.Canon:
-		sort = binary.SortCoreFunc
-		if d.Op == binary.CanonLift {
-			sort = binary.SortFunc
-		}
-	case *binary.Import:
-		sort = d.Type.Kind.Sort()
-	case *binary.Export:
-		sort = d.Sort
-	}
+	sort := binary.SortOf(d)
 	b.counts[sort]++
 	return b.counts[sort] - 1
 }
