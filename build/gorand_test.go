@@ -99,17 +99,11 @@ func TestSiblingsDraw(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range made {
-		if f.Path == "main.go" {
-			f.Content = []byte(drawing)
-		}
-		path := filepath.Join(dir, filepath.FromSlash(f.Path))
-		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, f.Content, 0o666); err != nil {
-			t.Fatal(err)
-		}
+	if err := template.Write(dir, made); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(drawing), 0o666); err != nil {
+		t.Fatal(err)
 	}
 	p, err := project.Load(dir)
 	if err != nil {

@@ -5,10 +5,13 @@ import (
 	"archive/zip"
 	"bytes"
 	"embed"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/template"
@@ -123,6 +126,30 @@ func Files(o Options) ([]File, error) {
 	made = append(made, others...)
 	slices.SortFunc(made, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	return made, nil
+}
+
+// Write writes files to a folder that does not exist yet or is empty.
+func Write(dir string, made []File) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		// A repository that was made for it first is no obstacle.
+		if e.Name() != ".git" {
+			return fmt.Errorf("%s is not empty: there is %s; choose another folder", dir, e.Name())
+		}
+	}
+	for _, f := range made {
+		name := filepath.Join(dir, filepath.FromSlash(f.Path))
+		if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+			return err
+		}
+		if err := os.WriteFile(name, f.Content, 0o666); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // runtime returns the packages that Go programs are linked with, as packages of the

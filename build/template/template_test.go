@@ -1,7 +1,6 @@
 package template
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -28,13 +27,9 @@ func TestProjects(t *testing.T) {
 					if strings.Contains(string(f.Content), "{{") {
 						t.Errorf("%s is not filled in", f.Path)
 					}
-					path := filepath.Join(dir, filepath.FromSlash(f.Path))
-					if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-						t.Fatal(err)
-					}
-					if err := os.WriteFile(path, f.Content, 0o666); err != nil {
-						t.Fatal(err)
-					}
+				}
+				if err := Write(dir, made); err != nil {
+					t.Fatal(err)
 				}
 				p, err := project.Load(dir)
 				if err != nil {

@@ -1,10 +1,7 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -40,7 +37,7 @@ or is empty. The name of the project is that of the folder, unless --name is giv
 			if err != nil {
 				return withCode(exitUsage, err)
 			}
-			if err := writeProject(dir, made); err != nil {
+			if err := template.Write(dir, made); err != nil {
 				return err
 			}
 			p, err := loadProject(dir)
@@ -92,28 +89,4 @@ func templateList() string {
 		fmt.Fprintf(&b, "\n  %-11s %s", l, strings.Join(template.Kinds(l), ", "))
 	}
 	return b.String()
-}
-
-// writeProject writes files to a folder, in which nothing is overwritten.
-func writeProject(dir string, made []template.File) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	for _, e := range entries {
-		// A repository that was made for it first is no obstacle.
-		if e.Name() != ".git" {
-			return fmt.Errorf("%s is not empty: there is %s; choose another folder", dir, e.Name())
-		}
-	}
-	for _, f := range made {
-		name := filepath.Join(dir, filepath.FromSlash(f.Path))
-		if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
-			return err
-		}
-		if err := os.WriteFile(name, f.Content, 0o666); err != nil {
-			return err
-		}
-	}
-	return nil
 }
