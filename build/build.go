@@ -155,6 +155,13 @@ func finish(p *project.Project, world *wit.World, made []byte) ([]byte, error) {
 	var component []byte
 	switch binary.KindOf(made) {
 	case binary.KindComponent:
+		c, err := binary.Decode(made)
+		if err == nil {
+			err = binary.Validate(c)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("the command made a component that is not valid: %w", err)
+		}
 		component = made
 	case binary.KindModule:
 		var err error
@@ -175,13 +182,6 @@ func finish(p *project.Project, world *wit.World, made []byte) ([]byte, error) {
 		if component, err = metadata.SetSection(component, InitializeSection, []byte(p.Initialize)); err != nil {
 			return nil, err
 		}
-	}
-	c, err := binary.Decode(component)
-	if err == nil {
-		err = binary.Validate(c)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("the component is not valid: %w", err)
 	}
 	fits := *world
 	if !p.Build.Proxy {
