@@ -88,7 +88,7 @@ func (l *linker) adapter(name string) *coreModule {
 // known says what could have been imported.
 func (l *linker) known(m *coreModule) string {
 	if len(m.worlds) == 0 {
-		return fmt.Sprintf("the %s has no embedded world", m)
+		return fmt.Sprintf("the %s has no embedded world; embed one first", m)
 	}
 	var names []string
 	for _, item := range l.world.imports {
