@@ -40,19 +40,19 @@ func (g *generator) exports(f *outFile, u *unit) {
 	f.printf("return e, nil\n}\n\n")
 	for i, m := range members {
 		g.memberComment(f, m)
-		g.exportCall(f, name, field[i], m)
+		g.exportCall(f, name, field[i], m, u.exportsTypes())
 	}
 }
 
-// exportCall writes one caller.
-func (g *generator) exportCall(f *outFile, recv, field string, m member) {
+// exportCall writes one caller. export says on which side types are seen.
+func (g *generator) exportCall(f *outFile, recv, field string, m member, export bool) {
 	shape := g.shape(m.fn)
 	sig := "(ctx context.Context"
 	for _, p := range m.params {
-		sig += ", " + p.name + " " + g.goType(p.typ, true)
+		sig += ", " + p.name + " " + g.goType(p.typ, export)
 	}
 	if m.result != nil {
-		sig += ") (result " + g.goType(m.result, true) + ", err error)"
+		sig += ") (result " + g.goType(m.result, export) + ", err error)"
 	} else {
 		sig += ") (err error)"
 	}
@@ -67,9 +67,9 @@ func (g *generator) exportCall(f *outFile, recv, field string, m member) {
 	pos := 0
 	for i, p := range m.params {
 		if shape.spillParams {
-			f.printf("%s", g.store(p.typ, true, plus("args", shape.params.Fields[i].Offset), p.name))
+			f.printf("%s", g.store(p.typ, export, plus("args", shape.params.Fields[i].Offset), p.name))
 		} else {
-			f.printf("%s", g.lower(p.typ, true, "s", pos, p.name))
+			f.printf("%s", g.lower(p.typ, export, "s", pos, p.name))
 		}
 		pos += len(g.layout(p.typ).Flat)
 	}
@@ -77,7 +77,7 @@ func (g *generator) exportCall(f *outFile, recv, field string, m member) {
 		f.printf("s[0] = uint64(args)\n")
 	}
 	f.printf("}, func(c *abi.Call, s []uint64) {\n")
-	mv := mover{g, "lift", true}
+	mv := mover{g, "lift", export}
 	if shape.spillResult {
 		f.printf("p := uint32(s[0])\nc.Check(p, %d, %d)\n", shape.result.Size, shape.result.Align)
 		mv.way = "load"

@@ -99,11 +99,18 @@ func (u *unit) describe() string {
 	switch {
 	case u.iface == nil:
 		return "world " + u.owner.(*wit.World).ID()
+	case u.label != "" && u.iface.Name != "":
+		return u.label + " (" + u.iface.ID() + ")"
 	case u.iface.ID() != "":
 		return u.iface.ID()
 	}
 	return u.label
 }
+
+// exportsTypes reports whether resources that the functions of the unit mention
+// are those that the component exports, where it imports and exports them. The
+// world's own functions have the types that the world uses, which are imported.
+func (u *unit) exportsTypes() bool { return u.export && u.iface != nil }
 
 // units lists what the world imports and exports. The types of an interface
 // belong to the first unit that has it.
@@ -118,7 +125,7 @@ func (g *generator) units() []*unit {
 		for _, item := range items {
 			switch {
 			case item.Interface != nil:
-				i := item.Interface
+				i := instanceOf(item)
 				u := &unit{owner: i, iface: i, label: item.Name, extern: item.ExternName(), export: export, functions: i.Functions, docs: i.Docs}
 				if export {
 					g.exportedIfaces[i] = true
@@ -258,7 +265,7 @@ func (g *generator) prefixed(u *unit, name string) []string {
 	if u.iface == nil {
 		return []string{exported(g.world.Name) + name}
 	}
-	if u.iface.Name == "" {
+	if u.label != "" {
 		return []string{exported(u.label) + name}
 	}
 	pkg := exported(u.iface.Package.Name.Name)
@@ -379,7 +386,7 @@ func (g *generator) checkFunction(u *unit, f *wit.Function) {
 	check(f.Result)
 	if r := asResult(f.Result); r != nil {
 		if e, ok := r.Err.(*wit.TypeDef); ok {
-			g.errors[g.key(e.Root(), u.export)] = true
+			g.errors[g.key(e.Root(), u.exportsTypes())] = true
 		}
 	}
 }

@@ -37,8 +37,13 @@ const guestPath = "github.com/ashlar-wasm/ashlar/guest"
 //
 // There is a package for each interface: for wasi:io/streams that is imported,
 // wasi/io/streams in the folder of GuestOptions.Path, and
-// export/wasi/io/streams for one that is exported. What the world has itself
-// is in the folder.
+// export/wasi/io/streams for one that is exported. One that has a plain name in
+// the world (import cache: store) is in the folder of that name. What the world
+// has itself is in the folder.
+//
+// An interface that a world has several times has resources of its own each time,
+// and types that hold them. All other types of it are declared in one of the
+// packages.
 //
 // Types are mapped as for hosts, with package abi of the guest runtime, but:
 //
@@ -169,11 +174,15 @@ func (w *guestWorld) arrange(units []*unit, opts GuestOptions) {
 		}
 		versions[name] = n.Version
 	}
-	byDir := map[string]*guestPackage{}
+	var root *guestPackage
+	dirs := nameSet{}
 	for _, u := range units {
-		dir := w.dir(u)
-		p := byDir[dir]
-		if p == nil {
+		p := root
+		if u.iface != nil || root == nil {
+			dir := w.dir(u)
+			if dir != "" {
+				dir = dirs.pick(dir)
+			}
 			p = &guestPackage{world: w, dir: dir, path: path.Join(opts.Path, dir)}
 			p.name = packageName(path.Base(p.path))
 			if dir == "" {
@@ -184,20 +193,17 @@ func (w *guestWorld) arrange(units []*unit, opts GuestOptions) {
 				p.name = packageName(path.Base(path.Dir(dir)) + p.name)
 			}
 			p.gen = w.generator(p)
-			byDir[dir] = p
+			if dir == "" {
+				root = p
+			}
 			w.packages = append(w.packages, p)
 		}
 		p.units = append(p.units, u)
-		for _, t := range u.types {
-			key := p.gen.key(t, u.export)
-			if t.UsedFrom() == nil && w.home[key] == nil {
-				w.home[key] = p
-			}
-		}
 		if u.export {
 			p.gen.names["Exports"], p.gen.names["Export"] = true, true
 		}
 	}
+	w.house()
 	count := map[string]int{}
 	for _, p := range w.packages {
 		count[p.short()]++
@@ -219,6 +225,27 @@ func (w *guestWorld) arrange(units []*unit, opts GuestOptions) {
 			parent = "export" + parent
 		}
 		p.alias = taken.pick(append(names, parent+p.name)...)
+	}
+}
+
+// house finds the package for each type: the first that has it, preferably one
+// of an interface under its own name.
+func (w *guestWorld) house() {
+	for _, export := range []bool{false, true} {
+		for _, labelled := range []bool{false, true} {
+			for _, p := range w.packages {
+				for _, u := range p.units {
+					if u.export != export || (u.label != "") != labelled {
+						continue
+					}
+					for _, t := range u.types {
+						if key := p.gen.key(t, u.export); t.UsedFrom() == nil && w.home[key] == nil {
+							w.home[key] = p
+						}
+					}
+				}
+			}
+		}
 	}
 }
 

@@ -230,7 +230,7 @@ func (g *generator) guestExports(u *unit, members []member) {
 		for _, m := range members {
 			if m.recv == nil {
 				g.memberComment(f, m)
-				f.printf("%s%s\n\n", m.goName, g.guestSignature(m, true))
+				f.printf("%s%s\n\n", m.goName, g.guestSignature(m, u.exportsTypes()))
 			}
 		}
 		f.printf("}\n\nvar exports Exports\n\n")
@@ -273,9 +273,9 @@ func (g *generator) guestExport(f *outFile, u *unit, m member) {
 	for i, p := range m.fn.Params {
 		arg := fmt.Sprintf("v%d", i)
 		if shape.spillParams {
-			f.printf("%s := %s\n", arg, g.load(p.Type, true, plus("args", shape.params.Fields[i].Offset)))
+			f.printf("%s := %s\n", arg, g.load(p.Type, u.exportsTypes(), plus("args", shape.params.Fields[i].Offset)))
 		} else {
-			f.printf("%s := %s\n", arg, g.lift(p.Type, true, "s", pos))
+			f.printf("%s := %s\n", arg, g.lift(p.Type, u.exportsTypes(), "s", pos))
 		}
 		pos += len(g.layout(p.Type).Flat)
 		args = append(args, arg)
@@ -296,7 +296,7 @@ func (g *generator) guestExport(f *outFile, u *unit, m member) {
 		f.printf("%s\n", invoke)
 	}
 	f.printf("c.EndLoans()\n")
-	g.guestReturn(f, m, shape)
+	g.guestReturn(f, m, shape, u.exportsTypes())
 	f.printf("}\n\n")
 	if shape.result != nil && g.inMemory(m.fn.Result) {
 		param := "uint32"
@@ -307,8 +307,9 @@ func (g *generator) guestExport(f *outFile, u *unit, m member) {
 	}
 }
 
-// guestReturn writes how the results of an implementation are lowered.
-func (g *generator) guestReturn(f *outFile, m member, shape abiShape) {
+// guestReturn writes how the results of an implementation are lowered. export
+// says on which side types are seen.
+func (g *generator) guestReturn(f *outFile, m member, shape abiShape, export bool) {
 	l := shape.result
 	if l == nil {
 		f.printf("c.Free()\n")
@@ -320,10 +321,10 @@ func (g *generator) guestReturn(f *outFile, m member, shape abiShape) {
 			f.printf("c.Free()\nif err != nil {\nreturn 1\n}\nreturn 0\n")
 			return
 		}
-		f.printf("r := make([]uint64, 1)\n%sc.Free()\nreturn %s\n", g.lower(m.result, true, "r", 0, "v"), fromSlot(l.Flat[0], "r[0]"))
+		f.printf("r := make([]uint64, 1)\n%sc.Free()\nreturn %s\n", g.lower(m.result, export, "r", 0, "v"), fromSlot(l.Flat[0], "r[0]"))
 		return
 	}
-	mv := mover{g, "store", true}
+	mv := mover{g, "store", export}
 	f.printf("p := c.Alloc(%d, %d)\n", l.Size, l.Align)
 	if !m.fallible {
 		f.printf("%s", mv.put(m.result, 0, 0, "v"))

@@ -77,7 +77,7 @@ func (g *generator) members(u *unit) []member {
 		}
 		if r := asResult(f.Result); r != nil {
 			m.fallible, m.result, m.err = true, r.OK, r.Err
-			m.errType = g.errorType(r.Err, u.export)
+			m.errType = g.errorType(r.Err, u.exportsTypes())
 		}
 		out = append(out, m)
 	}
@@ -280,13 +280,13 @@ func (g *generator) funcType(u *unit, m member) string {
 	name = g.names.pick(name + m.goName)
 	var params []string
 	for _, p := range m.fn.Params {
-		params = append(params, fmt.Sprintf("abi.F(%q, %s)", p.Name, g.abiType(p.Type, u.export)))
+		params = append(params, fmt.Sprintf("abi.F(%q, %s)", p.Name, g.abiType(p.Type, u.exportsTypes())))
 	}
 	list := "nil"
 	if params != nil {
 		list = "[]abi.Field{" + strings.Join(params, ", ") + "}"
 	}
-	result := g.abiType(m.fn.Result, u.export)
+	result := g.abiType(m.fn.Result, u.exportsTypes())
 	g.codec.printf("var %s = abi.Function(%s, %s)\n\n", name, list, result)
 	return name
 }

@@ -1,0 +1,187 @@
+package bindgen
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/format"
+	"go/importer"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+)
+
+// A checker finds out whether generated packages would compile, without the go
+// command. What they import from elsewhere is type-checked once.
+type checker struct {
+	fset     *token.FileSet
+	standard types.Importer
+	abi      *types.Package
+}
+
+var newChecker = sync.OnceValues(func() (*checker, error) {
+	c := &checker{fset: token.NewFileSet()}
+	c.standard = importer.ForCompiler(c.fset, "source", nil)
+	if _, err := c.standard.Import("github.com/ashlar-wasm/ashlar/component/abi"); err != nil {
+		return nil, err
+	}
+	names, err := filepath.Glob("../guest/abi/*.go")
+	if err != nil {
+		return nil, err
+	}
+	var files []*ast.File
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(c.fset, name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, f)
+	}
+	conf := types.Config{Importer: c.standard, Sizes: types.SizesFor("gc", "wasm")}
+	c.abi, err = conf.Check(guestPath+"/abi", c.fset, files, nil)
+	return c, err
+})
+
+// check reports what is wrong with the packages in the folder with import path
+// root, as they are compiled for wasm or for other platforms.
+func (c *checker) check(root string, files []File, wasm bool) error {
+	p := &packages{checker: c, fset: token.NewFileSet(), folders: map[string][]*ast.File{}, done: map[string]*types.Package{}}
+	seen := map[string]bool{}
+	exports := map[string]bool{}
+	for _, f := range files {
+		if folded := strings.ToLower(f.Name); seen[folded] {
+			return fmt.Errorf("%s is written twice", f.Name)
+		} else {
+			seen[folded] = true
+		}
+		switch path.Base(f.Name) {
+		case "core_wasm.go":
+			if !wasm {
+				continue
+			}
+		case "core_other.go":
+			if wasm {
+				continue
+			}
+		}
+		formatted, err := format.Source(f.Content)
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.Name, err)
+		}
+		if !bytes.Equal(formatted, f.Content) {
+			return fmt.Errorf("%s is not formatted", f.Name)
+		}
+		file, err := parser.ParseFile(p.fset, f.Name, f.Content, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		if err := directives(f, file, exports); err != nil {
+			return fmt.Errorf("%s: %w", f.Name, err)
+		}
+		folder := path.Join(root, path.Dir(f.Name))
+		p.folders[folder] = append(p.folders[folder], file)
+	}
+	for folder := range p.folders {
+		if _, err := p.Import(folder); err != nil {
+			return fmt.Errorf("%s: %w", folder, err)
+		}
+	}
+	return nil
+}
+
+// directives checks the comments that mean something to the compiler: they
+// stand where the generator puts them, and no two functions are exported under
+// one name.
+func directives(f File, file *ast.File, exports map[string]bool) error {
+	expected := map[*ast.Comment]bool{}
+	for _, d := range file.Decls {
+		fn, ok := d.(*ast.FuncDecl)
+		if !ok {
+			continue
+		}
+		if fn.Doc == nil {
+			if fn.Body == nil {
+				return fmt.Errorf("%s has no body", fn.Name.Name)
+			}
+			continue
+		}
+		last := fn.Doc.List[len(fn.Doc.List)-1]
+		name, exported := strings.CutPrefix(last.Text, "//go:wasmexport ")
+		switch imported := strings.HasPrefix(last.Text, "//go:wasmimport "); {
+		case imported != (fn.Body == nil):
+			return fmt.Errorf("%s is imported and has a body, or has none", fn.Name.Name)
+		case imported && len(strings.Fields(last.Text)) != 3:
+			return fmt.Errorf("%s: a function is imported from a module by its name", last.Text)
+		case exported && (len(strings.Fields(name)) != 1 || exports[name]):
+			return fmt.Errorf("%s is no name or is exported twice", name)
+		case exported:
+			exports[name] = true
+		}
+		if expected[last] = true; len(fn.Doc.List) != 1 && (exported || fn.Body == nil) {
+			return fmt.Errorf("%s has documentation", fn.Name.Name)
+		}
+	}
+	for _, group := range file.Comments {
+		for _, comment := range group.List {
+			text := comment.Text
+			switch {
+			case text == "//go:build !wasm" && path.Base(f.Name) == "core_other.go" && comment.Pos() < file.Package:
+			case strings.HasPrefix(text, "// +build"), strings.HasPrefix(text, "//line"), strings.HasPrefix(text, "/*"), strings.HasPrefix(text, "//export"):
+				return fmt.Errorf("%s is in a comment", text)
+			case strings.HasPrefix(text, "//go:") && !expected[comment]:
+				return fmt.Errorf("%s is in a comment", text)
+			}
+		}
+	}
+	return nil
+}
+
+// packages are those that were generated together.
+type packages struct {
+	*checker
+	fset    *token.FileSet
+	folders map[string][]*ast.File
+	done    map[string]*types.Package // nil for one that is being checked
+}
+
+// Import implements types.Importer.
+func (p *packages) Import(name string) (*types.Package, error) {
+	if name == guestPath+"/abi" {
+		return p.abi, nil
+	}
+	files, generated := p.folders[name]
+	if !generated {
+		return p.standard.Import(name)
+	}
+	if pkg, known := p.done[name]; known {
+		if pkg == nil {
+			return nil, errors.New("import cycle")
+		}
+		return pkg, nil
+	}
+	p.done[name] = nil
+	conf := types.Config{Importer: p, Sizes: types.SizesFor("gc", "wasm")}
+	pkg, err := conf.Check(name, p.fset, files, nil)
+	if err != nil {
+		return nil, err
+	}
+	switch n := pkg.Name(); n {
+	case "main", "init", "_":
+		return nil, fmt.Errorf("a package of the name %s can't be imported", n)
+	}
+	for _, f := range files {
+		if f.Name.Name != pkg.Name() {
+			return nil, fmt.Errorf("%s is of package %s", f.Name.Name, pkg.Name())
+		}
+	}
+	p.done[name] = pkg
+	return pkg, nil
+}
