@@ -1,0 +1,115 @@
+package cow_test
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/ashlar-wasm/ashlar/internal/cow"
+)
+
+// narrowSpaces returns spaces whose searches for private pages end early.
+func narrowSpaces(t testing.TB) map[string]*cow.Space {
+	t.Helper()
+	all := map[string]*cow.Space{}
+	for name, o := range map[string]struct {
+		method        cow.Method
+		runs, entries int
+	}{
+		"scan of one run":        {cow.Scan, 1, 0},
+		"scan of three runs":     {cow.Scan, 3, 0},
+		"pagemap of one run":     {cow.Pagemap, 1, 8},
+		"pagemap of one entry":   {cow.Pagemap, 8, 1},
+		"pagemap of seven pages": {cow.Pagemap, 5, 7},
+	} {
+		s, err := cow.NewNarrowSpace(o.method, o.runs, o.entries)
+		if err != nil {
+			t.Logf("not on this system: %v", err)
+			continue
+		}
+		all[name] = s
+	}
+	return all
+}
+
+// Whatever the kernel says, a restore is exact.
+func TestFailedSearchDiscards(t *testing.T) {
+	for _, method := range []cow.Method{cow.Scan, cow.Pagemap} {
+		s, err := cow.NewNarrowSpace(method, 256, 256)
+		if err != nil {
+			t.Logf("not on this system: %v", err)
+			continue
+		}
+		image := bytes.Repeat([]byte{1, 2, 3}, 5*int(page))
+		img := newImage(t, s, image)
+		m := newMapping(t, s, img, 30*page)
+		s.FailSearches()
+		clear(m.Bytes()[5 : 7*page])
+		m.Bytes()[20*page] = 1
+		if err := m.Restore(30 * page); err != nil {
+			t.Error(err)
+		}
+		checkFresh(t, m.Bytes(), image)
+		if n, err := m.Private(); err != nil || n > 30*page {
+			t.Errorf("%d private bytes, %v", n, err)
+		}
+		m.Release()
+		closeImage(t, img)
+	}
+}
+
+// Restoring keeps the pages that were written to, up to a bound, and Discard
+// gives all of them up.
+func TestPrivate(t *testing.T) {
+	for name, s := range spaces(t) {
+		t.Run(name, func(t *testing.T) {
+			img := newImage(t, s, bytes.Repeat([]byte{1}, 4000*int(page)))
+			defer closeImage(t, img)
+			m := newMapping(t, s, img, 4100*page)
+			defer m.Release()
+			check := func(what string, want uint64) {
+				t.Helper()
+				if n, err := m.Private(); err != nil || n != want*page {
+					t.Errorf("%s: %d private bytes, want %d, %v", what, n, want*page, err)
+				}
+			}
+			check("fresh", 0)
+			var sum byte
+			for at := range uint64(4000) {
+				sum += m.Bytes()[at*page]
+			}
+			check("read", 0)
+			for at := range uint64(10) {
+				m.Bytes()[at*3*page] = sum
+			}
+			check("written", 10)
+			if err := m.Discard(); err != nil {
+				t.Error(err)
+			}
+			check("discarded", 0)
+			for at := range uint64(4000) {
+				m.Bytes()[at*page] = sum
+			}
+			if err := m.Restore(4000 * page); err != nil {
+				t.Error(err)
+			}
+			if s.Method() != cow.Copy {
+				check("restored after many writes", 0)
+			}
+		})
+	}
+}
+
+func TestImageIsSealed(t *testing.T) {
+	for name, s := range spaces(t) {
+		t.Run(name, func(t *testing.T) {
+			img := newImage(t, s, []byte("image"))
+			defer closeImage(t, img)
+			if err := img.WriteToFile([]byte("other")); err == nil {
+				t.Error("an image can be written to")
+			}
+			if string(img.Bytes()) != "image" {
+				t.Errorf("content is %q", img.Bytes())
+			}
+		})
+	}
+}

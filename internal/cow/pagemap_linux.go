@@ -1,0 +1,234 @@
+package cow
+
+import (
+	"errors"
+	"io"
+	"os"
+	"sync"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxCopied bounds the private pages, in bytes, that are copied back or cleared
+// and stay with a mapping, each for the image and for what is beyond it. With
+// more of them the memory they hold and the time they take at every restore
+// outweigh the faults that writing to them anew costs.
+const maxCopied = 2 << 20
+
+// pagemap finds the private pages of a mapping through /proc/self/pagemap. It
+// is safe for concurrent use.
+type pagemap struct {
+	fd     int
+	method Method
+	page   uint64
+	walks  sync.Pool // of *walk
+}
+
+// walk is what one search fills in. The kernel is given addresses of it, so it
+// lives on the heap, where nothing moves.
+type walk struct {
+	args    scanArgs
+	runs    []run
+	entries []uint64
+}
+
+// scanArgs is the kernel's struct pm_scan_arg of <linux/fs.h>.
+type scanArgs struct {
+	size, flags, start, end, walkEnd, vector, vectorLen, maxPages uint64
+
+	inverted, mask, anyOf, returned uint64
+}
+
+// run is a range of addresses: the kernel's struct page_region.
+type run struct{ start, end, categories uint64 }
+
+// pagemapScan is the request PAGEMAP_SCAN. Its encoding differs on a few
+// processors; there the kernel refuses it.
+const pagemapScan = 0xc0606610
+
+// The categories of pages that PAGEMAP_SCAN tells apart.
+const (
+	scanFile    = 1 << 2 // of a file's cache, so not written to
+	scanPresent = 1 << 3
+	scanSwapped = 1 << 4
+	scanZero    = 1 << 5 // the kernel's one page of zeros
+)
+
+// The bits of an entry of /proc/self/pagemap.
+const (
+	entryFile    = 1 << 61
+	entrySwapped = 1 << 62
+	entryPresent = 1 << 63
+)
+
+// openPagemap returns a searcher by Scan or Pagemap. runs and entries are how
+// many of each it looks at in one system call.
+func openPagemap(method Method, page, runs, entries int) (*pagemap, error) {
+	fd, err := unix.Open("/proc/self/pagemap", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: "/proc/self/pagemap", Err: err}
+	}
+	p := &pagemap{fd: fd, method: method, page: uint64(page)}
+	p.walks.New = func() any {
+		w := &walk{runs: make([]run, runs)}
+		if method == Pagemap {
+			w.entries = make([]uint64, entries)
+		}
+		return w
+	}
+	return p, nil
+}
+
+// Close closes the file. No search may be under way.
+func (p *pagemap) Close() error {
+	return os.NewSyscallError("close", unix.Close(p.fd))
+}
+
+// restore is the restorer of Scan and Pagemap.
+func (p *pagemap) restore(image *Image, memory []byte, n int) error {
+	filled := min(image.filledBytes(), n)
+	if filled > 0 {
+		if err := p.restorePart(image, memory, 0, filled, false); err != nil {
+			return err
+		}
+	}
+	if filled < n {
+		return p.restorePart(image, memory, filled, n, true)
+	}
+	return nil
+}
+
+// restorePart restores memory[from:to], which is either of the image or beyond it.
+func (p *pagemap) restorePart(image *Image, memory []byte, from, to int, beyond bool) error {
+	w := p.walks.Get().(*walk)
+	defer p.walks.Put(w)
+	base := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(memory))))
+	end, left := base+uint64(to), uint64(maxCopied)
+	for at := base + uint64(from); at < end; {
+		runs, next, err := p.find(w, at, end, left, beyond)
+		if err != nil || next <= at {
+			return discard(image, memory, from, to)
+		}
+		for _, r := range runs {
+			if r.end-r.start > left {
+				return discard(image, memory, from, to)
+			}
+			left -= r.end - r.start
+		}
+		for _, r := range runs {
+			private := memory[r.start-base : r.end-base]
+			if beyond {
+				p.clear(private)
+			} else {
+				copy(private, image.memory[r.start-base:r.end-base])
+			}
+		}
+		at = next
+	}
+	return nil
+}
+
+// clear makes b zero. It is whole pages.
+func (p *pagemap) clear(b []byte) {
+	if p.method == Scan {
+		clear(b)
+		return
+	}
+	// The entries don't tell a page that was only read, and would become a
+	// private one if it were written to.
+	for ; len(b) > 0; b = b[p.page:] {
+		if page := b[:p.page]; !isZero(page) {
+			clear(page)
+		}
+	}
+}
+
+// find returns runs of private pages of [at, end) in ascending order, and the
+// address up to which it looked. It may stop once it found more than limit bytes.
+// beyond says that untouched pages are zeros, not the image's.
+func (p *pagemap) find(w *walk, at, end, limit uint64, beyond bool) ([]run, uint64, error) {
+	if p.method == Scan {
+		return p.scan(w, at, end, limit, beyond)
+	}
+	return p.read(w, at, end)
+}
+
+func (p *pagemap) scan(w *walk, at, end, limit uint64, beyond bool) ([]run, uint64, error) {
+	w.args = scanArgs{
+		size: uint64(unsafe.Sizeof(w.args)), start: at, end: end,
+		vector: uint64(uintptr(unsafe.Pointer(unsafe.SliceData(w.runs)))), vectorLen: uint64(len(w.runs)),
+		maxPages: limit/p.page + 1,
+		// A page that was swapped out, or is just being moved, is as private as before.
+		inverted: scanFile, mask: scanFile, anyOf: scanPresent | scanSwapped,
+		// The same for all that match, so that neighbours are one run.
+		returned: scanFile,
+	}
+	if beyond {
+		w.args.inverted |= scanZero
+		w.args.mask |= scanZero
+	}
+	n, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(p.fd), pagemapScan, uintptr(unsafe.Pointer(&w.args)))
+	if errno != 0 {
+		return nil, 0, os.NewSyscallError("ioctl", errno)
+	}
+	if n > uintptr(len(w.runs)) {
+		return nil, 0, errors.New("more runs than asked for")
+	}
+	return w.runs[:n], w.args.walkEnd, nil
+}
+
+func (p *pagemap) read(w *walk, at, end uint64) ([]run, uint64, error) {
+	entries := w.entries[:min(uint64(len(w.entries)), (end-at)/p.page)]
+	b := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(entries))), 8*len(entries))
+	n, err := unix.Pread(p.fd, b, int64(at/p.page*8))
+	if err != nil {
+		return nil, 0, os.NewSyscallError("pread", err)
+	}
+	runs := w.runs[:0]
+	for _, e := range entries[:n/8] {
+		if e&(entryPresent|entrySwapped) != 0 && e&entryFile == 0 {
+			if last := len(runs) - 1; last >= 0 && runs[last].end == at {
+				runs[last].end += p.page
+			} else if len(runs) == cap(runs) {
+				break
+			} else {
+				runs = append(runs, run{start: at, end: at + p.page})
+			}
+		}
+		at += p.page
+	}
+	return runs, at, nil
+}
+
+// private returns the bytes of private pages of a mapping.
+func private(memory []byte, page int) (sum uint64, err error) {
+	p, err := openPagemap(Pagemap, page, searchRuns, searchEntries)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	w := p.walks.Get().(*walk)
+	base := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(memory))))
+	for at, end := base, base+uint64(len(memory)); at < end; {
+		runs, next, err := p.read(w, at, end)
+		if err != nil {
+			return 0, err
+		}
+		if next <= at {
+			return 0, io.ErrUnexpectedEOF
+		}
+		for _, r := range runs {
+			sum += r.end - r.start
+		}
+		at = next
+	}
+	return sum, nil
+}
+
+// What one system call looks at: enough for a restore to need one, at a few
+// kilobytes for each processor.
+const (
+	searchRuns    = 256
+	searchEntries = 2048
+)
