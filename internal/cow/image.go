@@ -45,7 +45,12 @@ func (i *Image) Size() uint64 { return i.size }
 
 // Bytes returns the content, which must not be written to: that is a fault
 // where the image is mapped. It is valid until Close.
-func (i *Image) Bytes() []byte { return i.memory[:i.size:i.size] }
+func (i *Image) Bytes() []byte {
+	if i.memory == nil {
+		return nil
+	}
+	return i.memory[:i.size:i.size]
+}
 
 // Close gives the image back. It is ErrInUse, and nothing happens, while there
 // are mappings of it that were not released.
@@ -62,10 +67,10 @@ func (i *Image) Close() error {
 	if closed {
 		return nil
 	}
-	s.unmapRecycled(func(of *Image) bool { return of == i })
+	s.unmapRecycled(i)
 	length := len(i.memory)
 	err := i.store.close(i.memory)
-	i.memory, i.size = nil, 0
+	i.memory = nil
 	s.unreserve(kernelMappings(i.filled, length))
 	return err
 }

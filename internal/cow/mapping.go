@@ -2,7 +2,9 @@ package cow
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"slices"
 )
 
 // Mapping is a memory that started as an image. It has one user at a time.
@@ -12,6 +14,7 @@ type Mapping struct {
 	size   uint64
 	memory []byte // in whole pages; nil once released
 	broken bool   // what it holds is unknown
+	count  uint   // of restores
 }
 
 // Map returns a memory of reserve bytes: the image followed by zeros, or zeros
@@ -33,29 +36,26 @@ func (m *Mapping) open() error {
 	s := m.space
 	length, ok := s.roundUp(m.size)
 	if !ok {
-		return fmt.Errorf("too large")
+		return errors.New("too large")
 	}
 	if m.image != nil {
 		if m.image.space != s {
-			return fmt.Errorf("image is of another space")
+			return errors.New("image is of another space")
 		}
 		if m.image.size > m.size {
-			return fmt.Errorf("image has %d", m.image.size)
+			return fmt.Errorf("image has %d bytes", m.image.size)
 		}
 	}
-	recycled, err := s.enter(m.image, length)
-	if err != nil {
+	var err error
+	if m.memory, err = s.enter(m.image, length); err != nil || m.memory != nil {
 		return err
-	}
-	if m.memory = recycled; m.memory != nil {
-		return nil
 	}
 	n := kernelMappings(m.image.filledBytes(), length)
 	if err = s.reserve(n); err == nil {
 		m.memory, err = mapMemory(m.image, length)
 		if err != nil && isOutOfMappings(err) {
 			// Others in the process may have used up what the system allows.
-			s.unmapRecycled(func(*Image) bool { return true })
+			s.unmapRecycled(nil)
 			if m.memory, err = mapMemory(m.image, length); err != nil {
 				err = fmt.Errorf("%w: %w", ErrMappings, err)
 			}
@@ -65,7 +65,7 @@ func (m *Mapping) open() error {
 		}
 	}
 	if err != nil {
-		s.leave(m.image)
+		s.recycle(recycled{image: m.image}, false)
 	}
 	return err
 }
@@ -83,26 +83,12 @@ func (s *Space) enter(img *Image, length int) ([]byte, error) {
 		img.users++
 	}
 	// The last one is the most likely to have its page tables in a cache.
-	for i := len(s.recycled) - 1; i >= 0; i-- {
-		if r := s.recycled[i]; r.image == img && len(r.memory) == length {
-			last := len(s.recycled) - 1
-			copy(s.recycled[i:], s.recycled[i+1:])
-			s.recycled[last] = recycled{}
-			s.recycled = s.recycled[:last]
-			return r.memory, nil
+	for i, r := range slices.Backward(s.recycled) {
+		if r.image == img && len(r.memory) == length {
+			return s.takeRecycled(i).memory, nil
 		}
 	}
 	return nil, nil
-}
-
-// leave counts a user out.
-func (s *Space) leave(img *Image) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.users--
-	if img != nil {
-		img.users--
-	}
 }
 
 // Bytes returns the whole reservation. It is valid until Release.
@@ -136,7 +122,7 @@ func (m *Mapping) revert(touched uint64, restore restorer) error {
 	if n == 0 {
 		return nil
 	}
-	if err := restore(m.image, m.memory, n); err != nil {
+	if err := restore(m, n); err != nil {
 		m.broken = true
 		return fmt.Errorf("restore memory: %w", err)
 	}
@@ -154,38 +140,46 @@ func (m *Mapping) Private() (uint64, error) {
 }
 
 // Release gives the mapping back: nobody may read or write its bytes any more.
-// What it was told once it ignores after.
+// A second call does nothing.
 func (m *Mapping) Release() {
 	if m.memory == nil {
 		return
 	}
-	s, memory := m.space, m.memory
-	m.memory = nil
-	reusable := recycles && len(memory) > 0 && !m.broken
+	reusable := recycles && len(m.memory) > 0 && !m.broken
 	if recycles {
 		// Also what is unmapped is given up here, in pieces: until it has freed
 		// what it unmaps the system lets nobody else map memory.
-		reusable = restoreByDiscard(m.image, memory, len(memory)) == nil && reusable
+		reusable = restoreByDiscard(m, len(m.memory)) == nil && reusable
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.users--
-	if m.image != nil {
-		m.image.users--
-	}
-	if reusable {
-		if len(s.recycled) == maxRecycled {
-			s.unmapOldest()
-		}
-		s.recycled = append(s.recycled, recycled{m.image, memory})
-	} else if unmap(memory) == nil {
-		s.mappings -= kernelMappings(m.image.filledBytes(), len(memory))
+	last := recycled{m.image, m.memory}
+	m.memory = nil
+	if last = m.space.recycle(last, reusable); last.memory != nil {
+		m.space.unmap(last)
 	}
 }
 
+// recycle counts a user out, keeps what it had if that is reusable, and returns
+// what is to be unmapped.
+func (s *Space) recycle(r recycled, reusable bool) recycled {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.users--
+	if r.image != nil {
+		r.image.users--
+	}
+	if !reusable {
+		return r
+	}
+	s.recycled = append(s.recycled, r)
+	if len(s.recycled) > maxRecycled {
+		return s.takeRecycled(0)
+	}
+	return recycled{}
+}
+
 // restoreByDiscard is the restorer of Discard.
-func restoreByDiscard(image *Image, memory []byte, n int) error {
-	return discard(image, memory, 0, n)
+func restoreByDiscard(m *Mapping, n int) error {
+	return discard(m.image, m.memory, 0, n)
 }
 
 // copyUnit is what restoreByCopy compares at once, a multiple or a divisor of
@@ -194,13 +188,13 @@ const copyUnit = 4 << 10
 
 // restoreByCopy is the restorer of Copy. Comparing first leaves pages shared
 // that were not written to.
-func restoreByCopy(image *Image, memory []byte, n int) error {
-	filled := min(image.filledBytes(), n)
+func restoreByCopy(m *Mapping, n int) error {
+	filled := min(m.image.filledBytes(), n)
 	for at := 0; at < filled; at += copyUnit {
-		to, from := memory[at:at+copyUnit], image.memory[at:at+copyUnit]
+		to, from := m.memory[at:at+copyUnit], m.image.memory[at:at+copyUnit]
 		if !bytes.Equal(to, from) {
 			copy(to, from)
 		}
 	}
-	return discard(image, memory, filled, n)
+	return discard(m.image, m.memory, filled, n)
 }

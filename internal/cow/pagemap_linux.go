@@ -1,6 +1,7 @@
 package cow
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -10,11 +11,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxCopied bounds the private pages, in bytes, that are copied back or cleared
-// and stay with a mapping, each for the image and for what is beyond it. With
-// more of them the memory they hold and the time they take at every restore
-// outweigh the faults that writing to them anew costs.
-const maxCopied = 2 << 20
+// A page that was copied back stays with its mapping and is found again at every
+// restore, written to or not. To copy it takes about a tenth of the time of the
+// fault that writing to it anew costs if it is discarded instead.
+const (
+	// maxCopied bounds the memory that stays with a mapping, in bytes, for the
+	// image and for what is beyond it each. With more, all is discarded.
+	maxCopied = 8 << 20
+	// lookEvery is the number of restores of which one looks whether private
+	// pages were written to since the last. If fewer than half were, they are
+	// discarded: copying the others ever again soon costs more than the faults.
+	lookEvery = 16
+	// fewCopied, in bytes, isn't worth looking at.
+	fewCopied = 64 << 10
+)
 
 // pagemap finds the private pages of a mapping through /proc/self/pagemap. It
 // is safe for concurrent use.
@@ -86,62 +96,77 @@ func (p *pagemap) Close() error {
 }
 
 // restore is the restorer of Scan and Pagemap.
-func (p *pagemap) restore(image *Image, memory []byte, n int) error {
-	filled := min(image.filledBytes(), n)
+func (p *pagemap) restore(m *Mapping, n int) error {
+	w := p.walks.Get().(*walk)
+	defer p.walks.Put(w)
+	m.count++
+	filled := min(m.image.filledBytes(), n)
 	if filled > 0 {
-		if err := p.restorePart(image, memory, 0, filled, false); err != nil {
+		if err := p.restorePart(w, m, 0, filled, m.image.memory); err != nil {
 			return err
 		}
 	}
 	if filled < n {
-		return p.restorePart(image, memory, filled, n, true)
+		return p.restorePart(w, m, filled, n, nil)
 	}
 	return nil
 }
 
-// restorePart restores memory[from:to], which is either of the image or beyond it.
-func (p *pagemap) restorePart(image *Image, memory []byte, from, to int, beyond bool) error {
-	w := p.walks.Get().(*walk)
-	defer p.walks.Put(w)
-	base := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(memory))))
-	end, left := base+uint64(to), uint64(maxCopied)
-	for at := base + uint64(from); at < end; {
-		runs, next, err := p.find(w, at, end, left, beyond)
+// restorePart restores the bytes [from, to) to those of image, or to zeros if it is nil.
+func (p *pagemap) restorePart(w *walk, m *Mapping, from, to int, image []byte) error {
+	base := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(m.memory))))
+	look := m.count%lookEvery == 0
+	var private, same uint64
+	for at, end := base+uint64(from), base+uint64(to); at < end; {
+		runs, next, err := p.find(w, at, end, maxCopied-private, image == nil)
 		if err != nil || next <= at {
-			return discard(image, memory, from, to)
+			return discard(m.image, m.memory, from, to)
 		}
 		for _, r := range runs {
-			if r.end-r.start > left {
-				return discard(image, memory, from, to)
-			}
-			left -= r.end - r.start
+			private += r.end - r.start
+		}
+		if private > maxCopied {
+			return discard(m.image, m.memory, from, to)
 		}
 		for _, r := range runs {
-			private := memory[r.start-base : r.end-base]
-			if beyond {
-				p.clear(private)
-			} else {
-				copy(private, image.memory[r.start-base:r.end-base])
+			memory := m.memory[r.start-base : r.end-base]
+			switch {
+			case look:
+				same += p.restoreChanged(memory, image, int(r.start-base))
+			case image != nil:
+				copy(memory, image[r.start-base:])
+			case p.method == Scan:
+				clear(memory)
+			default:
+				// An entry doesn't tell a page that was only read, and writing
+				// would make it a private one.
+				p.restoreChanged(memory, nil, 0)
 			}
 		}
 		at = next
 	}
+	if look && private > fewCopied && same > private/2 {
+		return discard(m.image, m.memory, from, to)
+	}
 	return nil
 }
 
-// clear makes b zero. It is whole pages.
-func (p *pagemap) clear(b []byte) {
-	if p.method == Scan {
-		clear(b)
-		return
-	}
-	// The entries don't tell a page that was only read, and would become a
-	// private one if it were written to.
-	for ; len(b) > 0; b = b[p.page:] {
-		if page := b[:p.page]; !isZero(page) {
+// restoreChanged restores those pages of memory that differ from image[at:], or
+// from zeros if image is nil, and returns the bytes of those that don't.
+func (p *pagemap) restoreChanged(memory, image []byte, at int) (same uint64) {
+	size := int(p.page)
+	for ; len(memory) > 0; memory, at = memory[size:], at+size {
+		page := memory[:size]
+		switch {
+		case image == nil && isZero(page), image != nil && bytes.Equal(page, image[at:at+size]):
+			same += p.page
+		case image == nil:
 			clear(page)
+		default:
+			copy(page, image[at:])
 		}
 	}
+	return same
 }
 
 // find returns runs of private pages of [at, end) in ascending order, and the

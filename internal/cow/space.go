@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 )
 
@@ -44,9 +45,9 @@ type recycled struct {
 	memory []byte
 }
 
-// restorer makes memory[:n] of a mapping equal to its image followed by zeros.
-// n is a multiple of the page size. It allocates nothing.
-type restorer func(image *Image, memory []byte, n int) error
+// restorer makes the first n bytes of a mapping equal to its image followed by
+// zeros. n is a multiple of the page size. It allocates nothing.
+type restorer func(m *Mapping, n int) error
 
 // NewSpace returns an empty space. It is an error if the method is not
 // available here, which is found out by trying it. Close it after use.
@@ -110,7 +111,7 @@ func (s *Space) try() (err error) {
 	}
 	defer func() {
 		m.Release()
-		s.unmapRecycled(func(*Image) bool { return true })
+		s.unmapRecycled(nil)
 	}()
 	b := m.Bytes()
 	seen := b[page] + b[5*page]
@@ -143,7 +144,7 @@ func (s *Space) Close() error {
 	if closed {
 		return nil
 	}
-	s.unmapRecycled(func(*Image) bool { return true })
+	s.unmapRecycled(nil)
 	if s.closer != nil {
 		return s.closer.Close()
 	}
@@ -160,19 +161,31 @@ func (s *Space) Mappings() (used, limit int) {
 
 // reserve counts n kernel mappings, in place of recycled ones if there is no room.
 func (s *Space) reserve(n int) error {
+	for {
+		r, err := s.tryReserve(n)
+		if err != nil || r.memory == nil {
+			return err
+		}
+		s.unmap(r)
+	}
+}
+
+// tryReserve counts n kernel mappings or, if there is no room, returns a recycled
+// mapping to unmap before trying again.
+func (s *Space) tryReserve(n int) (recycled, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		return ErrClosed
+	switch {
+	case s.closed:
+		return recycled{}, ErrClosed
+	case n <= s.max-s.mappings:
+		s.mappings += n
+		return recycled{}, nil
+	case len(s.recycled) > 0:
+		return s.takeRecycled(0), nil
+	default:
+		return recycled{}, fmt.Errorf("%w: %d of %d in use", ErrMappings, s.mappings, s.max)
 	}
-	for s.mappings+n > s.max && len(s.recycled) > 0 {
-		s.unmapOldest()
-	}
-	if s.mappings+n > s.max {
-		return fmt.Errorf("%w: %d of %d in use", ErrMappings, s.mappings, s.max)
-	}
-	s.mappings += n
-	return nil
 }
 
 // unreserve takes back what reserve counted.
@@ -182,32 +195,38 @@ func (s *Space) unreserve(n int) {
 	s.mu.Unlock()
 }
 
-// unmapOldest gives the mapping back to the system that was recycled first.
-// The lock is held.
-func (s *Space) unmapOldest() {
-	r := s.recycled[0]
-	n := copy(s.recycled, s.recycled[1:])
-	s.recycled[n] = recycled{}
-	s.recycled = s.recycled[:n]
+// takeRecycled removes a recycled mapping; they are in the order of their
+// release. The lock is held.
+func (s *Space) takeRecycled(i int) recycled {
+	r := s.recycled[i]
+	s.recycled = slices.Delete(s.recycled, i, i+1)
+	return r
+}
+
+// unmap gives a mapping that nobody uses back to the system. Should the system
+// refuse, it stays counted. The lock is not held: this takes a while.
+func (s *Space) unmap(r recycled) {
 	if unmap(r.memory) == nil {
-		s.mappings -= kernelMappings(r.image.filledBytes(), len(r.memory))
+		s.unreserve(kernelMappings(r.image.filledBytes(), len(r.memory)))
 	}
 }
 
-// unmapRecycled gives recycled mappings of the chosen images back to the system.
-func (s *Space) unmapRecycled(chosen func(*Image) bool) {
+// unmapRecycled gives recycled mappings back to the system: those of one image,
+// or all if that is nil.
+func (s *Space) unmapRecycled(of *Image) {
+	var chosen []recycled
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	kept := s.recycled[:0]
-	for _, r := range s.recycled {
-		if !chosen(r.image) {
-			kept = append(kept, r)
-		} else if unmap(r.memory) == nil {
-			s.mappings -= kernelMappings(r.image.filledBytes(), len(r.memory))
+	s.recycled = slices.DeleteFunc(s.recycled, func(r recycled) bool {
+		if of == nil || of == r.image {
+			chosen = append(chosen, r)
+			return true
 		}
+		return false
+	})
+	s.mu.Unlock()
+	for _, r := range chosen {
+		s.unmap(r)
 	}
-	clear(s.recycled[len(kept):])
-	s.recycled = kept
 }
 
 // roundUp rounds n up to whole pages. It reports false if that is no int.
