@@ -2,7 +2,10 @@ package cow_test
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/ashlar-wasm/ashlar/internal/cow"
 )
@@ -94,6 +97,84 @@ func TestPrivate(t *testing.T) {
 			}
 			if s.Method() != cow.Copy {
 				check("restored after many writes", 0)
+			}
+		})
+	}
+}
+
+// Pages of one large request are not copied back for ever.
+func TestRestoreForgets(t *testing.T) {
+	for name, s := range spaces(t) {
+		if m := s.Method(); m != cow.Scan && m != cow.Pagemap {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			large := int(4 << 20 / page)
+			small := large / 50
+			image := bytes.Repeat([]byte{1}, large*int(page))
+			img := newImage(t, s, image)
+			defer closeImage(t, img)
+			m := newMapping(t, s, img, 2*uint64(large)*page)
+			defer m.Release()
+			request := func(pages int) uint64 {
+				t.Helper()
+				for at := range pages {
+					m.Bytes()[at*int(page)]++
+					m.Bytes()[(large+at)*int(page)]++
+				}
+				if err := m.Restore(uint64(len(m.Bytes()))); err != nil {
+					t.Fatal(err)
+				}
+				checkFresh(t, m.Bytes()[:large*int(page)], image)
+				n, err := m.Private()
+				if err != nil {
+					t.Fatal(err)
+				}
+				return n / page
+			}
+			if n := request(large); n != 2*uint64(large) {
+				t.Errorf("%d private pages after one large request", n)
+			}
+			// What is written to every time stays.
+			for range 40 {
+				if n := request(large); n != 2*uint64(large) {
+					t.Fatalf("%d private pages after many large requests", n)
+				}
+			}
+			for range 16 {
+				request(small)
+			}
+			if n := request(small); n != 2*uint64(small) {
+				t.Errorf("%d private pages after many small requests", n)
+			}
+		})
+	}
+}
+
+// Memory that the system backs with huge pages is restored like any other.
+func TestHugePages(t *testing.T) {
+	const reserve = 16 << 20
+	for name, s := range spaces(t) {
+		t.Run(name, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(11, 12))
+			image := content(r, 10*page)
+			img := newImage(t, s, image)
+			defer closeImage(t, img)
+			m := newMapping(t, s, img, reserve)
+			defer m.Release()
+			b := m.Bytes()
+			if err := unix.Madvise(b, unix.MADV_HUGEPAGE); err != nil {
+				t.Skip("no huge pages: ", err)
+			}
+			for range 20 {
+				touched := r.IntN(reserve)
+				for range 5 {
+					b[r.IntN(touched+1)]++
+				}
+				if err := m.Restore(uint64(touched) + 1); err != nil {
+					t.Fatal(err)
+				}
+				checkFresh(t, b, image)
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package cow_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -59,6 +60,10 @@ func content(r *rand.Rand, n uint64) []byte {
 }
 
 func fill(r *rand.Rand, b []byte) {
+	for len(b) >= 8 {
+		binary.LittleEndian.PutUint64(b, r.Uint64())
+		b = b[8:]
+	}
 	for i := range b {
 		b[i] = byte(r.Uint32())
 	}
@@ -353,6 +358,37 @@ func TestMapRefuses(t *testing.T) {
 				if _, err := o.Map(img, 2*page); err == nil {
 					t.Errorf("an image of another space (%s)", n)
 				}
+			}
+		})
+	}
+}
+
+// More mappings are released than are kept for reuse.
+func TestReleaseMany(t *testing.T) {
+	for name, s := range spaces(t) {
+		t.Run(name, func(t *testing.T) {
+			image := bytes.Repeat([]byte{3}, 2*int(page))
+			img := newImage(t, s, image)
+			one, _ := s.Mappings()
+			for range 2 {
+				var all []*cow.Mapping
+				for range 400 {
+					m := newMapping(t, s, img, 4*page)
+					checkFresh(t, m.Bytes(), image)
+					m.Bytes()[3*page]++
+					m.Bytes()[page]++
+					all = append(all, m)
+				}
+				for _, m := range all {
+					m.Release()
+				}
+			}
+			if used, _ := s.Mappings(); used > one+2*256 {
+				t.Errorf("%d mappings stay", used)
+			}
+			closeImage(t, img)
+			if used, _ := s.Mappings(); used != 0 {
+				t.Errorf("%d mappings stay without the image", used)
 			}
 		})
 	}

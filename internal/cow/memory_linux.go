@@ -159,17 +159,24 @@ func unmap(memory []byte) error {
 	return os.NewSyscallError("munmap", unix.MunmapPtr(unsafe.Pointer(unsafe.SliceData(memory)), uintptr(len(memory))))
 }
 
-// discardPiece bounds how long the kernel is in one madvise, during which
-// nobody else in the process can map memory: a millisecond or less.
-const discardPiece = 16 << 20
+// The sizes of the pieces that discard works in, since the kernel may let nobody
+// else map memory during one: about 1 ms for the smallest if all of it was
+// written to. They grow as it gets further, into what is mostly untouched, to
+// a few milliseconds.
+const (
+	minPiece = 16 << 20
+	maxPiece = 128 << 20
+)
 
 // discard makes memory[from:to] equal to the image followed by zeros again by
 // giving up all private pages.
 func discard(_ *Image, memory []byte, from, to int) error {
-	for at := from; at < to; at += discardPiece {
-		if err := unix.Madvise(memory[at:min(at+discardPiece, to)], unix.MADV_DONTNEED); err != nil {
+	for at := from; at < to; {
+		end := min(at+min(max(minPiece, at-from), maxPiece), to)
+		if err := unix.Madvise(memory[at:end], unix.MADV_DONTNEED); err != nil {
 			return os.NewSyscallError("madvise", err)
 		}
+		at = end
 	}
 	return nil
 }

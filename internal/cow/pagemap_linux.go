@@ -81,11 +81,7 @@ func openPagemap(method Method, page, runs, entries int) (*pagemap, error) {
 	}
 	p := &pagemap{fd: fd, method: method, page: uint64(page)}
 	p.walks.New = func() any {
-		w := &walk{runs: make([]run, runs)}
-		if method == Pagemap {
-			w.entries = make([]uint64, entries)
-		}
-		return w
+		return &walk{runs: make([]run, runs), entries: make([]uint64, entries)}
 	}
 	return p, nil
 }
@@ -228,7 +224,7 @@ func (p *pagemap) read(w *walk, at, end uint64) ([]run, uint64, error) {
 
 // private returns the bytes of private pages of a mapping.
 func private(memory []byte, page int) (sum uint64, err error) {
-	p, err := openPagemap(Pagemap, page, searchRuns, searchEntries)
+	p, err := openPagemap(Scan, page, searchRuns, searchEntries)
 	if err != nil {
 		return 0, err
 	}
@@ -236,12 +232,15 @@ func private(memory []byte, page int) (sum uint64, err error) {
 	w := p.walks.Get().(*walk)
 	base := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(memory))))
 	for at, end := base, base+uint64(len(memory)); at < end; {
-		runs, next, err := p.read(w, at, end)
+		runs, next, err := p.scan(w, at, end, end-at, true)
+		if err != nil {
+			runs, next, err = p.read(w, at, end)
+		}
+		if err == nil && next <= at {
+			err = io.ErrUnexpectedEOF
+		}
 		if err != nil {
 			return 0, err
-		}
-		if next <= at {
-			return 0, io.ErrUnexpectedEOF
 		}
 		for _, r := range runs {
 			sum += r.end - r.start
@@ -251,8 +250,7 @@ func private(memory []byte, page int) (sum uint64, err error) {
 	return sum, nil
 }
 
-// What one system call looks at: enough for a restore to need one, at a few
-// kilobytes for each processor.
+// What one system call looks at, so that most restores need one or two.
 const (
 	searchRuns    = 256
 	searchEntries = 2048
