@@ -129,6 +129,9 @@ func (i *Instance) run(ctx context.Context, call func()) error {
 		return ErrBusy
 	}
 	defer i.busy.Store(false)
+	if i.closed.Load() {
+		return ErrClosed
+	}
 	if i.poisoned != nil {
 		return &Trap{Kind: TrapCanonicalABI, Message: ErrPoisoned.Error(), cause: ErrPoisoned}
 	}
@@ -186,7 +189,7 @@ type activation struct {
 func (i *Instance) lifted(fn *funcDef, caller int, lower func(cx *canon.Context, stack []uint64),
 	resolve func(cx *canon.Context, flat canon.Flat, ft *canon.FuncType, vals []uint64)) {
 	i.enter(fn.instance, caller)
-	a := i.activations.take()
+	a := i.slot.activations.take()
 	t, cx := &a.task, &a.context
 	t.fn, t.fused, t.resolve = fn, caller >= 0, resolve
 	before, current := i.task, i.current
@@ -214,7 +217,7 @@ func (i *Instance) lifted(fn *funcDef, caller int, lower func(cx *canon.Context,
 	}
 	i.task, i.current = before, current
 	i.leave(fn.instance, caller)
-	i.activations.put(a)
+	i.slot.activations.put(a)
 }
 
 // spares keeps what a call needed for the next one, so that calls need not
@@ -284,6 +287,9 @@ func (i *Instance) destroy(ctx context.Context, def *resourceDef, rep canon.Rep)
 	if callInProgress(ctx, i) {
 		run(i.current)
 		return nil
+	}
+	if i.closed.Load() {
+		return nil // it ended with the instance
 	}
 	return i.run(ctx, func() { run(-1) })
 }

@@ -326,7 +326,15 @@ func TestInvalidComponents(t *testing.T) {
 }
 
 func TestPool(t *testing.T) {
-	pool := prepare(t, component.Options{}, guests.Calc(), nil).NewPool(component.PoolOptions{Concurrent: 2, Queue: 1})
+	pool, err := prepare(t, component.Options{}, guests.Calc(), nil).NewPool(component.PoolOptions{Concurrent: 2, Queue: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := pool.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
 	release, entered := make(chan struct{}), make(chan struct{}, 3)
 	var wg sync.WaitGroup
 	errs := make([]error, 3)

@@ -17,6 +17,7 @@ import (
 	"fmt"
 
 	"github.com/ashlar-wasm/ashlar/internal/binary"
+	"github.com/ashlar-wasm/ashlar/internal/cow"
 	"github.com/ashlar-wasm/ashlar/internal/engine"
 	"github.com/ashlar-wasm/ashlar/internal/wasm"
 )
@@ -36,11 +37,32 @@ type Options struct {
 	// Cache keeps compiled code for later engines and processes; without one
 	// nothing is written to disk. It must stay open as long as the engine.
 	Cache *Cache
+	// Restore is how sandboxes are brought back to their beginning; the zero value
+	// chooses the quickest that the system has.
+	Restore Restore
+}
+
+// Restore is a way to bring the memory of a sandbox back to its beginning.
+type Restore struct{ method cow.Method }
+
+// ParseRestore returns the way of a name: auto, scan, pagemap, discard or copy (see
+// docs/performance.md). It is an error if the system does not have it.
+func ParseRestore(name string) (Restore, error) {
+	m, err := cow.ParseMethod(name)
+	if err != nil {
+		return Restore{}, err
+	}
+	s, err := cow.NewSpace(cow.Options{Method: m})
+	if err != nil {
+		return Restore{}, err
+	}
+	return Restore{m}, s.Close()
 }
 
 // Engine compiles components. It is safe for concurrent use.
 type Engine struct {
 	core     *engine.Engine
+	pools    pools
 	limits   Limits
 	maxBytes uint64
 }
@@ -51,12 +73,15 @@ const maxBytes = 256 << 20
 // NewEngine returns an engine, to be closed when all that it compiled is no
 // longer in use.
 func NewEngine(o Options) *Engine {
-	return &Engine{
-		core:   engine.New(engine.Config{Interpreter: o.Interpreter, CompileWorkers: o.CompileWorkers, Cache: o.Cache.store()}),
-		limits: o.Limits.withDefaults(),
-
-		maxBytes: cmp.Or(o.MaxBytes, maxBytes),
-	}
+	e := &Engine{limits: o.Limits.withDefaults(), maxBytes: cmp.Or(o.MaxBytes, maxBytes)}
+	e.core = engine.New(engine.Config{
+		Interpreter:    o.Interpreter,
+		CompileWorkers: o.CompileWorkers,
+		Cache:          o.Cache.store(),
+		Restore:        o.Restore.method,
+		Reclaim:        e.pools.reclaim,
+	})
+	return e
 }
 
 // Close releases everything that the engine compiled. No call may be under way.
@@ -84,6 +109,9 @@ func (e *Error) Unwrap() error { return e.Err }
 type Component struct {
 	engine *Engine
 	plan   *plan
+	host   *engine.Instance // the trampolines
+	once   bool             // declared to be initialised once
+	shared sharedSnapshots
 }
 
 // Compile decodes, validates and compiles a component. The error is a
@@ -127,7 +155,21 @@ func (e *Engine) Compile(ctx context.Context, bytes []byte) (*Component, error) 
 	for i := range p.modules {
 		p.modules[i].code = codes[i]
 	}
-	return &Component{engine: e, plan: p}, nil
+	component := &Component{engine: e, plan: p, once: initialisedOnce(c)}
+	if err := component.bind(ctx); err != nil {
+		return nil, errors.Join(err, component.Close(ctx))
+	}
+	return component, nil
+}
+
+// initialisedOnce tells whether a component declares that.
+func initialisedOnce(c *binary.Component) bool {
+	for _, u := range c.Customs {
+		if u.Name == InitializeSection {
+			return string(u.Data) == InitializeOnce
+		}
+	}
+	return false
 }
 
 // Validate does what Compile does before native code is made, and returns the error
@@ -166,6 +208,11 @@ func (e *Engine) CheckSize(bytes []byte) error {
 
 // Close releases the component's code. No instance of it may be in use.
 func (c *Component) Close(ctx context.Context) error {
+	if c.host != nil {
+		if err := c.host.Close(ctx); err != nil {
+			return err
+		}
+	}
 	for i := range c.plan.modules {
 		if err := c.plan.modules[i].code.Close(ctx); err != nil {
 			return err

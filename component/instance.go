@@ -13,28 +13,26 @@ import (
 
 // Instance is an instantiated component: a sandbox with memories and handle
 // tables of its own. One call at a time may be under way in it; a second one
-// is refused. Close it when done.
+// is refused. Close it when done, unless it is a Pool's.
 type Instance struct {
-	prepared    *Prepared
-	poll        func() // see canon.Context
-	mems        *engine.Memories
-	core        []*engine.Instance // by step
-	comps       []instanceState
-	resources   []*canon.ResourceType
-	funcs       []*engine.Func                                     // by plan.funcs, looked up when first called
-	reallocs    []func(old, oldSize, align, newSize uint32) uint32 // by plan.funcs, made when first used
-	callers     spares[caller]                                     // see spares
-	activations spares[activation]
-	memories    []canon.Memory // by plan.memories, likewise
-	cc          *callContext   // of the call under way
-	task        *task          // running now
-	current     int            // component instance running now
-	depth       int            // calls of core functions under way
-	busy        atomic.Bool
-	poisoned    error
-	meter       engine.Meter
-	cpu         time.Duration
-	fuel        uint64
+	prepared  *Prepared
+	slot      *slot           // that it runs in
+	comps     []instanceState // the slot's
+	resources []*canon.ResourceType
+	asked     []bool       // by import, those that were called; nil if that is not of interest
+	cc        *callContext // of the call under way
+	task      *task        // running now
+	current   int          // component instance running now
+	depth     int          // calls of core functions under way
+	busy      atomic.Bool
+	closed    atomic.Bool
+	poisoned  error
+	pooled    bool
+	uses      int  // by callers of a pool
+	again     bool // whether the next caller is to have it, too
+	meter     engine.Meter
+	cpu       time.Duration
+	fuel      uint64
 }
 
 // instanceState is the state of one component instance of the plan.
@@ -86,24 +84,20 @@ func callOf(ctx context.Context) *callContext {
 // Instantiate makes an instance: it instantiates the core modules and runs
 // their start functions. ctx ends those, not the instance.
 func (p *Prepared) Instantiate(ctx context.Context) (*Instance, error) {
+	i := p.newSlot(nil, false).newInstance()
+	if err := i.begin(ctx); err != nil {
+		return nil, errors.Join(err, i.Close(ctx))
+	}
+	return i, nil
+}
+
+// newInstance returns a new instance in the state of the slot's snapshot.
+func (s *slot) newInstance() *Instance {
+	p := s.prepared
 	c := p.component
-	i := &Instance{
-		prepared:  p,
-		mems:      c.engine.core.NewMemories(p.limits.MemoryBytes),
-		core:      make([]*engine.Instance, len(c.plan.steps)),
-		comps:     make([]instanceState, len(c.plan.instances)),
-		resources: make([]*canon.ResourceType, len(c.plan.resources)),
-		funcs:     make([]*engine.Func, len(c.plan.funcs)),
-		reallocs:  make([]func(old, oldSize, align, size uint32) uint32, len(c.plan.funcs)),
-		memories:  make([]canon.Memory, len(c.plan.memories)),
-	}
-	i.poll = func() {
-		if err := i.meter.Check(i.cc); err != nil {
-			panic(err)
-		}
-	}
+	i := &Instance{prepared: p, slot: s, comps: s.comps, resources: make([]*canon.ResourceType, len(c.plan.resources))}
 	for n := range i.comps {
-		i.comps[n].mayLeave, i.comps[n].mayEnter = true, true
+		i.comps[n].mayLeave, i.comps[n].mayEnter, i.comps[n].backpressure = true, true, 0
 		i.comps[n].handles.Limit = p.limits.Handles
 	}
 	for n := range i.resources {
@@ -114,8 +108,21 @@ func (p *Prepared) Instantiate(ctx context.Context) (*Instance, error) {
 		}
 		i.resources[n] = i.guestResource(def)
 	}
+	s.instance = i
+	return i
+}
+
+// begin does what is left to do until the instance can be called: all that is not in
+// the snapshot of its slot.
+func (i *Instance) begin(ctx context.Context) error {
+	if i.slot.begun() && !i.slot.thawsHandles() {
+		return nil
+	}
 	err := i.metered(ctx, true, func() error {
-		for n := range c.plan.steps {
+		if err := i.slot.thawHandles(i.cc); err != nil {
+			return err
+		}
+		for n := i.slot.done(); n < len(i.prepared.component.plan.steps); n++ {
 			if err := i.step(n); err != nil {
 				return err
 			}
@@ -123,12 +130,10 @@ func (p *Prepared) Instantiate(ctx context.Context) (*Instance, error) {
 		return nil
 	})
 	if err != nil {
-		err = i.callError(err)
-		i.Close(ctx)
-		return nil, err
+		return i.callError(err)
 	}
 	i.cc = nil
-	return i, nil
+	return nil
 }
 
 func (i *Instance) guestResource(def *resourceDef) *canon.ResourceType {
@@ -139,35 +144,23 @@ func (i *Instance) guestResource(def *resourceDef) *canon.ResourceType {
 	return rt
 }
 
-// step instantiates one core module.
+// step instantiates one core module, if that was not done, and starts it.
 func (i *Instance) step(n int) error {
-	p := i.prepared
-	st := &p.component.plan.steps[n]
-	code := p.modules[n]
-	if st.module >= 0 {
-		code = p.component.plan.modules[st.module].code
-	}
+	st := &i.prepared.component.plan.steps[n]
 	i.current = st.instance
 	i.task = &task{}
-	imports := func(name string) *engine.Instance {
-		if name == hostModule {
-			return p.host
+	if n >= i.slot.sandbox.Len() {
+		if err := i.slot.add(i.cc, n); err != nil {
+			return err
 		}
-		var k int
-		for _, c := range []byte(name) {
-			k = k*10 + int(c-'0')
-		}
-		return i.core[k]
 	}
 	// A start function runs inside its component instance, which can't be
 	// entered meanwhile.
 	i.enter(st.instance, -1)
-	inst, err := p.component.engine.core.Instantiate(i.cc, code, imports, i.mems)
-	if err != nil {
+	if err := i.slot.sandbox.Start(i.cc, n); err != nil {
 		return err
 	}
 	i.leave(st.instance, -1)
-	i.core[n] = inst
 	i.current = 0
 	return nil
 }
@@ -179,65 +172,29 @@ func (i *Instance) location() string {
 
 // Close releases the instance: host resources that it still owns are dropped,
 // its memories given back. No call may be under way. Further calls do nothing.
+// An instance of a Pool, which need not be closed, has its resources dropped, unless
+// the next caller is to have it as it is.
 func (i *Instance) Close(ctx context.Context) error {
-	var first error
-	keep := func(err error) {
-		if first == nil {
-			first = err
-		}
+	if i.closed.Load() || i.again {
+		return nil
+	}
+	if i.pooled {
+		return i.end(ctx)
+	}
+	return errors.Join(i.end(ctx), i.slot.close(ctx))
+}
+
+// end drops what the instance owns. It can't be called any more.
+func (i *Instance) end(ctx context.Context) (err error) {
+	if i.closed.Swap(true) {
+		return nil
 	}
 	for n := range i.comps {
-		keep(dropOwned(ctx, &i.comps[n].handles))
-	}
-	for n := len(i.core) - 1; n >= 0; n-- {
-		if i.core[n] != nil {
-			keep(i.core[n].Close(ctx))
+		if e := dropOwned(ctx, &i.comps[n].handles); err == nil {
+			err = e
 		}
 	}
-	i.core = nil
-	i.mems.Release()
-	return first
-}
-
-// fn returns a core function that the runtime calls.
-func (i *Instance) fn(n int) *engine.Func {
-	if f := i.funcs[n]; f != nil {
-		return f
-	}
-	it := i.prepared.component.plan.funcs[n]
-	from := i.prepared.host
-	name := it.name
-	if it.kind == fromInstance {
-		from = i.core[it.index]
-	} else {
-		name = linkName(it).name
-	}
-	if from == nil {
-		canon.Raise("core function %q is called before its instance is ready", it.name)
-	}
-	f := from.Func(name)
-	if f == nil {
-		canon.Raise("core instance has no function %q", it.name)
-	}
-	i.funcs[n] = f
-	return f
-}
-
-// memory returns a core memory that canonical options name.
-func (i *Instance) memory(n int) canon.Memory {
-	if m := i.memories[n]; m != nil {
-		return m
-	}
-	it := i.prepared.component.plan.memories[n]
-	if i.core[it.index] == nil {
-		canon.Raise("memory %q is used before its instance is ready", it.name)
-	}
-	m, ok := i.core[it.index].Memory(it.name)
-	if !ok {
-		canon.Raise("core instance has no memory %q", it.name)
-	}
-	i.memories[n] = m
-	return m
+	return err
 }
 
 // canonContext fills in where values of one side of a call are lifted and
@@ -246,32 +203,13 @@ func (i *Instance) canonContext(cx *canon.Context, instance int, o *options, sco
 	st := &i.comps[instance]
 	cx.Encoding, cx.Handles, cx.Resources = o.encoding, &st.handles, i.resources
 	cx.Scope, cx.Owner = scope, st
-	cx.HostBytes, cx.Poll = i.prepared.limits.HostBytes, i.poll
+	cx.HostBytes, cx.Poll = i.prepared.limits.HostBytes, i.slot.poll
 	if o.memory >= 0 {
-		cx.Memory = i.memory(o.memory)
+		cx.Memory = i.slot.memory(o.memory)
 	}
 	if o.realloc >= 0 {
-		cx.Realloc = i.realloc(instance, o.realloc)
+		cx.Realloc = i.slot.realloc(instance, o.realloc)
 	}
-}
-
-// realloc returns what calls the realloc function fn of a component instance.
-func (i *Instance) realloc(instance, fn int) func(old, oldSize, align, newSize uint32) uint32 {
-	if f := i.reallocs[fn]; f != nil {
-		return f
-	}
-	// Since it can't leave the instance, it is not called again before it returns.
-	var s struct {
-		task  task
-		stack [4]uint64
-	}
-	i.reallocs[fn] = func(old, oldSize, align, newSize uint32) uint32 {
-		s.task = task{}
-		s.stack = [4]uint64{uint64(old), uint64(oldSize), uint64(align), uint64(newSize)}
-		i.callCore(instance, fn, s.stack[:], &s.task)
-		return uint32(s.stack[0])
-	}
-	return i.reallocs[fn]
 }
 
 // maxDepth bounds how deep calls nest that leave the guest and enter it again,
@@ -284,7 +222,7 @@ func (i *Instance) callFunc(fn int, stack []uint64) {
 	if i.depth++; i.depth > maxDepth {
 		panic(engine.Exhausted(&limit.Error{Resource: limit.Depth, Limit: maxDepth, Requested: uint64(i.depth)}))
 	}
-	if err := i.fn(fn).Call(i.cc, stack); err != nil {
+	if err := i.slot.fn(fn).Call(i.cc, stack); err != nil {
 		panic(err)
 	}
 	i.depth--
@@ -300,16 +238,19 @@ func (i *Instance) callCore(instance, fn int, stack []uint64, t *task) {
 }
 
 // MemoryUsed returns the bytes of linear memory that the instance holds.
-func (i *Instance) MemoryUsed() uint64 { return i.mems.Used() }
+func (i *Instance) MemoryUsed() uint64 { return i.slot.sandbox.Memories().Used() }
 
 // MemoryExceeded returns the error that describes how the instance asked for
 // more memory than its limit; nil if it never did.
 func (i *Instance) MemoryExceeded() error {
-	if e := i.mems.Exceeded(); e != nil {
+	if e := i.slot.sandbox.Memories().Exceeded(); e != nil {
 		return e
 	}
 	return nil
 }
+
+// ErrClosed is returned when a call is made into an instance that was closed.
+var ErrClosed = errors.New("the instance is closed")
 
 // ErrBusy is returned when a second call is made into an instance.
 var ErrBusy = errors.New("a call into the instance is under way")

@@ -154,17 +154,15 @@ func (i *Instance) metered(ctx context.Context, aside bool, f func() error) erro
 	ctx, cancel := bounds.WithTime(ctx)
 	defer cancel()
 	i.cc = &callContext{Context: ctx, instance: i}
-	refused := i.mems.Exceeded() != nil
+	refused := i.slot.sandbox.Memories().Exceeded() != nil
 	i.meter.Reset(p.component.engine.core, bounds)
 	if aside {
 		i.meter.Aside()
 	}
 	err := i.started(ctx, f)
 	if p.limits.Fuel > 0 {
-		for _, c := range i.core {
-			if c == nil {
-				continue
-			}
+		for n := range i.slot.sandbox.Len() {
+			c := i.slot.sandbox.Instance(n)
 			if left, ok := c.Counter(); ok {
 				i.meter.Return(left)
 				c.ResetCounter()
@@ -178,7 +176,7 @@ func (i *Instance) metered(ctx context.Context, aside bool, f func() error) erro
 	var limit *LimitError
 	if errors.As(err, &limit) {
 		p.usage.reached(limit.Resource)
-	} else if !refused && i.mems.Exceeded() != nil {
+	} else if !refused && i.slot.sandbox.Memories().Exceeded() != nil {
 		p.usage.reached(LimitedMemory)
 	}
 	return err

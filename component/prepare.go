@@ -15,10 +15,10 @@ import (
 // for concurrent use.
 type Prepared struct {
 	component *Component
-	host      *engine.Instance // the trampolines
-	funcs     []*hostFunc      // by import
+	funcs     []*hostFunc // by import
 	resources []*canon.ResourceType
-	modules   map[int]*engine.Module // by step, of imported modules
+	modules   map[int]*engine.Module              // by step, of imported modules
+	calls     []func(i *Instance, stack []uint64) // what trampolines do
 	limits    Limits
 	usage     usage
 }
@@ -131,8 +131,9 @@ func (l *Linker) Prepare(ctx context.Context, c *Component) (*Prepared, error) {
 		}
 		p.modules[i] = code
 	}
-	if err := p.bind(ctx); err != nil {
-		return nil, err
+	p.calls = make([]func(i *Instance, stack []uint64), len(c.plan.trampolines))
+	for i := range p.calls {
+		p.calls[i] = p.trampoline(&c.plan.trampolines[i])
 	}
 	return p, nil
 }
@@ -152,19 +153,14 @@ func (p *Prepared) linkImported(ctx context.Context, m *Module, st *step, tableG
 	if err != nil {
 		return nil, err
 	}
-	return p.component.engine.core.Compile(ctx, source.Wasm)
+	return p.component.engine.core.Compile(ctx, source)
 }
 
-// Close releases the host functions. No instance may be in use.
+// Close releases what belongs to it alone. No instance may be in use.
 func (p *Prepared) Close(ctx context.Context) error {
 	var err error
 	for _, m := range p.modules {
 		if e := m.Close(ctx); err == nil {
-			err = e
-		}
-	}
-	if p.host != nil {
-		if e := p.host.Close(ctx); err == nil {
 			err = e
 		}
 	}

@@ -11,26 +11,27 @@ import (
 	"github.com/ashlar-wasm/ashlar/internal/engine"
 )
 
-// bind makes the host module of all trampolines.
-func (p *Prepared) bind(ctx context.Context) error {
-	plan := p.component.plan
+// bind makes the host module of all trampolines, which finds what they do for an
+// instance in its Prepared.
+func (c *Component) bind(ctx context.Context) error {
+	plan := c.plan
 	if len(plan.trampolines) == 0 {
 		return nil
 	}
 	funcs := make([]engine.HostFunc, len(plan.trampolines))
 	for n := range plan.trampolines {
 		t := &plan.trampolines[n]
-		call := p.trampoline(t)
 		funcs[n] = engine.HostFunc{
 			Name: strconv.Itoa(n), Params: t.params, Results: t.results,
 			Work: t.op == binary.CanonLower && t.fn.imported >= 0,
 			Call: func(ctx context.Context, _ engine.Memory, stack []uint64) {
-				call(callOf(ctx).instance, stack)
+				i := callOf(ctx).instance
+				i.prepared.calls[n](i, stack)
 			},
 		}
 	}
-	host, err := p.component.engine.core.InstantiateHost(ctx, funcs)
-	p.host = host
+	host, err := c.engine.core.InstantiateHost(ctx, funcs)
+	c.host = host
 	return err
 }
 
@@ -156,7 +157,7 @@ func (p *Prepared) lower(t *trampoline) func(i *Instance, stack []uint64) {
 				i.fused(t, s, stack)
 			}
 			s.scope.Return()
-			i.callers.put(s)
+			i.slot.callers.put(s)
 			if t.opts.async {
 				stack[0] = subtaskReturned
 			}
@@ -165,6 +166,9 @@ func (p *Prepared) lower(t *trampoline) func(i *Instance, stack []uint64) {
 	host := p.funcs[fn.imported]
 	return func(i *Instance, stack []uint64) {
 		i.mayLeave(t)
+		if i.asked != nil {
+			i.asked[fn.imported] = true
+		}
 		s := i.caller(t)
 		cx := &s.context
 		if result := t.flat.SpillResult; result && host.call != nil {
@@ -188,7 +192,7 @@ func (p *Prepared) lower(t *trampoline) func(i *Instance, stack []uint64) {
 			i.lowerResult(t, cx, stack, result)
 		}
 		s.scope.Return()
-		i.callers.put(s)
+		i.slot.callers.put(s)
 		if t.opts.async {
 			stack[0] = subtaskReturned
 		}
@@ -205,7 +209,7 @@ type caller struct {
 }
 
 func (i *Instance) caller(t *trampoline) *caller {
-	s := i.callers.take()
+	s := i.slot.callers.take()
 	i.canonContext(&s.context, t.instance, &t.opts, &s.scope)
 	return s
 }

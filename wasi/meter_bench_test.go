@@ -61,15 +61,14 @@ func newKernel(b *testing.B, e *engine.Engine, code []byte, metered bool) *kerne
 		b.Fatal(err)
 	}
 	m.SetNames(m.Names())
-	out := m.Encode()
+	source := engine.Source{Wasm: m.Encode()}
 	if metered {
-		source, err := engine.Confine(m, engine.Confinement{TableGrowth: 1e6, Host: func(*wasm.Import) bool { return true }})
+		source, err = engine.Confine(m, engine.Confinement{TableGrowth: 1e6, Host: func(*wasm.Import) bool { return true }})
 		if err != nil {
 			b.Fatal(err)
 		}
-		out = source.Wasm
 	}
-	mod, err := e.Compile(b.Context(), out)
+	mod, err := e.Compile(b.Context(), source)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -101,7 +100,7 @@ func newKernel(b *testing.B, e *engine.Engine, code []byte, metered bool) *kerne
 			b.Fatal(err)
 		}
 	}
-	return &kernel{ctx, inst, meter, len(out), took}
+	return &kernel{ctx, inst, meter, len(source.Wasm), took}
 }
 
 // run returns the time that one call takes and the checksum.

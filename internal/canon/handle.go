@@ -263,6 +263,10 @@ func (t *Table) Owned(yield func(rt *ResourceType, rep Rep)) {
 			yield(f.rt, f.rep)
 		}
 	}
+	if t.entries == nil && len(entries) <= maxSpare {
+		clear(entries)
+		t.entries = entries[:0]
+	}
 }
 
 type lent struct {

@@ -80,8 +80,8 @@ func BenchmarkHostile(b *testing.B) {
 		}
 		return p
 	}
-	o := &serveOptions{maxBody: 64 << 20, maxConcurrent: 256, requestTimeout: timeLimit(time.Minute)}
-	server := httptest.NewServer(o.handler(prepare(guests.HelloHTTP()), newServeLog(os.Stderr)))
+	o := &serveOptions{maxBody: 64 << 20, pooling: pooling{maxConcurrent: 256}, requestTimeout: timeLimit(time.Minute)}
+	server := httptest.NewServer(o.handler(newBenchPool(b, o, prepare(guests.HelloHTTP())), newServeLog(os.Stderr)))
 	defer server.Close()
 
 	for b.Loop() {

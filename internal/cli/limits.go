@@ -193,9 +193,9 @@ func (l *compiling) compile(ctx context.Context, f func(ctx context.Context) err
 
 // newEngine returns an engine that has the cache, if there is one, and what
 // closes them. No call may be under way then.
-func (l *compiling) newEngine(s *streams, limits component.Limits) (e *component.Engine, end func(context.Context) error) {
+func (l *compiling) newEngine(s *streams, limits component.Limits, restore component.Restore) (e *component.Engine, end func(context.Context) error) {
 	cache := l.open(s)
-	e = component.NewEngine(component.Options{Limits: limits, MaxBytes: uint64(l.maxFile), Cache: cache})
+	e = component.NewEngine(component.Options{Limits: limits, MaxBytes: uint64(l.maxFile), Cache: cache, Restore: restore})
 	return e, func(ctx context.Context) error {
 		err := e.Close(context.WithoutCancel(ctx))
 		if cache != nil {

@@ -27,8 +27,8 @@ type serveOptions struct {
 	maxHeader byteSize
 	maxBody   byteSize
 	instanceLimits
+	pooling
 	maxConnections  int
-	maxConcurrent   int
 	requestTimeout  timeLimit
 	headerTimeout   timeLimit
 	idleTimeout     timeLimit
@@ -73,8 +73,11 @@ the server stops accepting, finishes the requests under way and ends.`,
 			if (o.certFile == "") != (o.keyFile == "") {
 				return usageError("--tls-cert and --tls-key go together")
 			}
-			if o.maxConcurrent < 1 || o.maxConnections < 1 {
-				return usageError("--max-concurrent and --max-connections must be at least 1")
+			if o.maxConnections < 1 {
+				return usageError("--max-connections must be at least 1")
+			}
+			if err := o.pooling.check(); err != nil {
+				return err
 			}
 			if os.Getenv("GOGC") == "" {
 				// Little is alive between requests (guests' memories are not on
@@ -100,7 +103,7 @@ the server stops accepting, finishes the requests under way and ends.`,
 	fl.Var(&o.maxHeader, "max-header", "bytes of a request's headers")
 	fl.Var(&o.maxBody, "max-body", "bytes of a request's body")
 	fl.IntVar(&o.maxConnections, "max-connections", 4096, "open connections")
-	fl.IntVar(&o.maxConcurrent, "max-concurrent", 256, "requests handled at a time; further ones wait for up to 10s")
+	o.pooling.flags(cmd)
 	fl.Var(&o.requestTimeout, "timeout", "time for one request")
 	o.compiling.flags(cmd)
 	fl.Var(&o.headerTimeout, "header-timeout", "time to send a request's headers")
@@ -113,7 +116,7 @@ the server stops accepting, finishes the requests under way and ends.`,
 func (o *serveOptions) serve(ctx context.Context, s *streams, f *file, sys *system) (err error) {
 	// What is compiled outlives a signal that comes early: it is closed below.
 	life := context.WithoutCancel(ctx)
-	e, end := o.newEngine(s, o.limits())
+	e, end := o.newEngine(s, o.limits(), o.restore.Restore)
 	defer func() { err = errors.Join(err, end(life)) }()
 	c, p, err := sys.prepare(ctx, f, e, &o.compiling)
 	if err != nil {
@@ -123,7 +126,16 @@ func (o *serveOptions) serve(ctx context.Context, s *streams, f *file, sys *syst
 		return f.invalid(fmt.Errorf("exports no wasi:http/incoming-handler, so it can't serve HTTP%s", exportsHint(c)))
 	}
 	logger := newServeLog(s.err)
-	handler := o.handler(p, logger)
+	pool, err := o.pool(ctx, p, logger)
+	if err != nil {
+		return f.wrap(err)
+	}
+	defer func() { err = errors.Join(err, pool.Close(life)) }()
+	if o.verbose {
+		info := pool.Snapshot()
+		logger.printf("snapshot %v, %d bytes: %s", info.Mode, info.Bytes, info.Reason)
+	}
+	handler := o.handler(pool, logger)
 	listener, err := net.Listen("tcp", o.addr)
 	if err != nil {
 		return err

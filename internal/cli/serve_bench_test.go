@@ -52,8 +52,8 @@ func BenchmarkServe(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	o := &serveOptions{maxBody: 64 << 20, maxConcurrent: 256, requestTimeout: timeLimit(time.Minute)}
-	guest := httptest.NewServer(o.handler(p, newServeLog(os.Stderr)))
+	o := &serveOptions{maxBody: 64 << 20, pooling: pooling{maxConcurrent: 256}, requestTimeout: timeLimit(time.Minute)}
+	guest := httptest.NewServer(o.handler(newBenchPool(b, o, p), newServeLog(os.Stderr)))
 	defer guest.Close()
 	response, err := http.Get(guest.URL)
 	if err != nil {
@@ -88,6 +88,19 @@ func BenchmarkServe(b *testing.B) {
 			b.ReportMetric(spent[0].Seconds()/spent[1].Seconds(), "of-plain-rate")
 		})
 	}
+}
+
+func newBenchPool(b *testing.B, o *serveOptions, p *component.Prepared) *component.Pool {
+	pool, err := o.pool(b.Context(), p, newServeLog(os.Stderr))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := pool.Close(context.Background()); err != nil {
+			b.Error(err)
+		}
+	})
+	return pool
 }
 
 // fetchAll makes n requests over so many connections.

@@ -28,8 +28,8 @@ type handler struct {
 	last    atomic.Uint64 // number of the last request
 }
 
-func (o *serveOptions) handler(p *component.Prepared, log *serveLog) *handler {
-	return &handler{options: o, log: log, pool: p.NewPool(component.PoolOptions{Concurrent: o.maxConcurrent})}
+func (o *serveOptions) handler(pool *component.Pool, log *serveLog) *handler {
+	return &handler{options: o, log: log, pool: pool}
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {

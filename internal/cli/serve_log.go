@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -79,6 +80,16 @@ type guestLog struct {
 
 func (l *serveLog) guest(id uint64, stream string) *guestLog {
 	return &guestLog{log: l, prefix: fmt.Sprintf("request %d %s: ", id, stream)}
+}
+
+// initialising returns a context for guests that are made before there are requests,
+// and what writes the last line that they print.
+func (l *serveLog) initialising(ctx context.Context) (_ context.Context, end func()) {
+	out, errs := &guestLog{log: l, prefix: "initialisation stdout: "}, &guestLog{log: l, prefix: "initialisation stderr: "}
+	return wasi.WithStdio(ctx, nil, out, errs), func() {
+		out.Close()
+		errs.Close()
+	}
 }
 
 // maxGuestLine bounds one line; a longer one is broken.

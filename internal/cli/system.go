@@ -112,7 +112,7 @@ func (g *grants) withSystem(s *streams, args []string, run func(*system) error) 
 
 // engine returns an engine under the limits and what closes it.
 func (l *limits) engine(s *streams) (*component.Engine, func(context.Context) error) {
-	return l.newEngine(s, l.limits())
+	return l.newEngine(s, l.limits(), component.Restore{})
 }
 
 // start begins the time limit.

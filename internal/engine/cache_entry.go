@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"hash"
 	"io"
+
+	"github.com/ashlar-wasm/ashlar/internal/wasm"
 )
 
 // An entry is a file that is named by its key in hexadecimal. Integers are
@@ -23,7 +25,7 @@ import (
 //	build        text
 //	payload
 const (
-	entryMagic  = "ashlarC1"
+	entryMagic  = "ashlarC2"
 	entryPrefix = len(entryMagic) + sha256.Size
 	entryFixed  = entryPrefix + 2*sha256.Size + 2 + 8
 )
@@ -126,15 +128,16 @@ func readEntry(r io.Reader, size int64, key cacheKey) ([]byte, error) {
 // compiled is a core module in an entry.
 type compiled struct {
 	shell  []byte // the module without the code of its functions
+	held   []byte // see Held.encode
 	native []byte // what the engine made of them
 }
 
 // encodeCompiled returns modules as the parts of a payload: their number, and
-// the length and bytes of shell and native code of each.
+// the length and bytes of shell, what is held, and native code of each.
 func encodeCompiled(modules []compiled) [][]byte {
 	parts := [][]byte{binary.LittleEndian.AppendUint32(nil, uint32(len(modules)))}
 	for _, m := range modules {
-		for _, b := range [2][]byte{m.shell, m.native} {
+		for _, b := range [...][]byte{m.shell, m.held, m.native} {
 			parts = append(parts, binary.LittleEndian.AppendUint64(nil, uint64(len(b))), b)
 		}
 	}
@@ -149,12 +152,12 @@ func decodeCompiled(b []byte) ([]compiled, error) {
 	}
 	n := binary.LittleEndian.Uint32(b)
 	b = b[4:]
-	if uint64(n)*16 > uint64(len(b)) {
+	if uint64(n)*24 > uint64(len(b)) {
 		return nil, malformed
 	}
 	modules := make([]compiled, n)
 	for i := range modules {
-		for _, dst := range [2]*[]byte{&modules[i].shell, &modules[i].native} {
+		for _, dst := range [...]*[]byte{&modules[i].shell, &modules[i].held, &modules[i].native} {
 			if len(b) < 8 {
 				return nil, malformed
 			}
@@ -169,6 +172,28 @@ func decodeCompiled(b []byte) ([]compiled, error) {
 		return nil, malformed
 	}
 	return modules, nil
+}
+
+// heldTables is a custom section of what is held where the module writes tables.
+const heldTables = "tables"
+
+// encode returns what is held as a module that has nothing else.
+func (h *Held) encode() []byte {
+	m := &wasm.Module{Data: h.Data}
+	if h.WritesTables {
+		m.Customs = []wasm.Custom{{Name: heldTables}}
+	}
+	return m.Encode()
+}
+
+// decodeHeld reads what encode wrote. The data aliases b.
+func decodeHeld(b []byte) (Held, error) {
+	m, err := wasm.Decode(b)
+	if err != nil {
+		return Held{}, err
+	}
+	_, writes := m.Custom(heldTables)
+	return Held{Data: m.Data, WritesTables: writes}, nil
 }
 
 // digestString adds a string to a digest so that no two lists of strings look alike.

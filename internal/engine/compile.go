@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/ashlar-wasm/ashlar/internal/wasm"
 )
 
 // Origin identifies what modules are made from: what it leads to must depend on
@@ -30,6 +32,17 @@ type Source struct {
 	// unreachable: all that is needed beside native code. The engine decodes it
 	// in a fraction of the time.
 	Shell []byte
+	// Held is what was taken out of the module.
+	Held Held
+}
+
+// Held is what is to be known of a module beside what the engine has.
+type Held struct {
+	// Data are active data segments that the module is without, to be copied into its
+	// memory when it is instantiated.
+	Data []wasm.Data
+	// WritesTables tells whether the module has code that changes tables.
+	WritesTables bool
 }
 
 // CompileError tells which of several modules could not be compiled.
@@ -84,7 +97,7 @@ func (e *Engine) CompileAll(ctx context.Context, o Origin, sources func() ([]Sou
 		s[i].Wasm, s[i].Shell = mark(s[i].Wasm, key, i), mark(s[i].Shell, key, i)
 	}
 	modules, err := e.compileSources(ctx, s, func(i int, native []byte) {
-		results[i] = compiled{shell: s[i].Shell, native: native}
+		results[i] = compiled{shell: s[i].Shell, held: s[i].Held.encode(), native: native}
 	})
 	if err != nil {
 		return nil, err
@@ -115,9 +128,9 @@ func (e *Engine) compileSources(ctx context.Context, sources []Source, done func
 		var native []byte
 		err := ctx.Err()
 		if err == nil && done != nil {
-			m, native, err = e.compileAndKeep(ctx, sources[i].Wasm)
+			m, native, err = e.compileAndKeep(ctx, sources[i])
 		} else if err == nil {
-			m, err = e.Compile(ctx, sources[i].Wasm)
+			m, err = e.Compile(ctx, sources[i])
 		}
 		if err != nil {
 			closeAll(ctx, modules)
@@ -138,10 +151,10 @@ func closeAll(ctx context.Context, modules []*Module) {
 }
 
 // compileAndKeep compiles a module and returns its native code too.
-func (e *Engine) compileAndKeep(ctx context.Context, wasm []byte) (*Module, []byte, error) {
-	r := e.native.expect(wasm, nil)
+func (e *Engine) compileAndKeep(ctx context.Context, s Source) (*Module, []byte, error) {
+	r := e.native.expect(s.Wasm, nil)
 	defer e.native.forget(r)
-	m, err := e.Compile(ctx, wasm)
+	m, err := e.Compile(ctx, s)
 	return m, r.added, err
 }
 
@@ -176,6 +189,10 @@ func (e *Engine) load(ctx context.Context, key cacheKey) ([]*Module, bool) {
 
 // loadShell has wazero take the native code for a module's shell.
 func (e *Engine) loadShell(ctx context.Context, c *compiled) (*Module, error) {
+	held, err := decodeHeld(c.held)
+	if err != nil {
+		return nil, err
+	}
 	r := e.native.expect(c.shell, c.native)
 	defer e.native.forget(r)
 	m, err := e.runtime.CompileModule(experimental.WithCompilationWorkers(ctx, e.workers), c.shell)
@@ -186,7 +203,7 @@ func (e *Engine) loadShell(ctx context.Context, c *compiled) (*Module, error) {
 	if r.stale || r.added != nil {
 		return nil, errors.Join(errors.New("the engine refuses the native code"), m.Close(context.WithoutCancel(ctx)))
 	}
-	return newModule(m), nil
+	return newModule(m, held), nil
 }
 
 // buildIdentity tells builds of this module apart whose code may differ. A

@@ -45,7 +45,7 @@ func TestAbandonedCompile(t *testing.T) {
 	ctx, end := deadline(t)
 	done := make(chan error)
 	go func() {
-		_, err := e.Compile(ctx, b)
+		_, err := e.Compile(ctx, Source{Wasm: b})
 		done <- err
 	}()
 	for running := 0; running == 0; runtime.Gosched() {
@@ -57,7 +57,7 @@ func TestAbandonedCompile(t *testing.T) {
 	if err := <-done; !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error %v", err)
 	}
-	if m, err := e.Compile(t.Context(), anyModule); err != nil {
+	if m, err := e.Compile(t.Context(), Source{Wasm: anyModule}); err != nil {
 		t.Error(err)
 	} else if err := m.Close(t.Context()); err != nil {
 		t.Error(err)
@@ -65,7 +65,7 @@ func TestAbandonedCompile(t *testing.T) {
 	if err := e.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if _, err := e.Compile(t.Context(), anyModule); !errors.Is(err, errClosed) {
+	if _, err := e.Compile(t.Context(), Source{Wasm: anyModule}); !errors.Is(err, errClosed) {
 		t.Errorf("compiled by a closed engine: %v", err)
 	}
 }

@@ -21,7 +21,7 @@ type Confinement struct {
 }
 
 // Confine makes a valid module one that the engine can run without harm: metered,
-// with tables that stay within their limit, its start function held back for
+// with tables that stay within their limit, its start function and data held back for
 // Instantiate, and what the engine leaves unchecked checked. The module is
 // changed, but not what its fields refer to. The error is a *wasm.UnsupportedError for
 // one that catches exceptions, and a *wasm.ComplexityError for one that would take too
@@ -43,8 +43,9 @@ func Confine(m *wasm.Module, c Confinement) (Source, error) {
 	m.LimitTables(c.TableGrowth)
 	m.CheckElements(ElementsFunc)
 	m.HoldStart(StartFunc)
+	held := Held{WritesTables: m.WritesTables(), Data: m.HoldData()}
 	// The name section is written anew with it: the engine refuses a module over
 	// names that can't be read.
 	m.Meter(wasm.Metering{Module: MeterModule, Name: MeterYield, Counter: MeterCounter, Prefix: reserved, Host: c.Host})
-	return Source{Wasm: m.Encode(), Shell: m.Shell()}, nil
+	return Source{Wasm: m.Encode(), Shell: m.Shell(), Held: held}, nil
 }

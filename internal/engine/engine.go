@@ -16,6 +16,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 
+	"github.com/ashlar-wasm/ashlar/internal/cow"
 	"github.com/ashlar-wasm/ashlar/internal/limit"
 )
 
@@ -53,6 +54,13 @@ type Config struct {
 	// Cache keeps compiled code; nil means that nothing does. The interpreter
 	// has no use for it. It must stay open as long as the engine.
 	Cache *Cache
+	// Restore says how sandboxes are brought back to their snapshots. It must be
+	// available on this system.
+	Restore cow.Method
+	// Reclaim, if not nil, is called when the system has no room for another memory. It
+	// returns whether some were given back. It may be called by anything that makes an
+	// instance.
+	Reclaim func() bool
 }
 
 // instanceConfig is that of all instances. Guests reach nothing of what it
@@ -65,6 +73,8 @@ type Engine struct {
 	runtime wazero.Runtime
 	workers int
 	heap    bool
+	space   *cow.Space
+	reclaim func() bool
 	native  *nativeCode // nil without a cache
 	probe   stackProbe
 	turns   turns
@@ -76,6 +86,10 @@ type Engine struct {
 
 // New returns an engine. Close releases it with everything compiled by it.
 func New(c Config) *Engine {
+	space, err := cow.NewSpace(cow.Options{Method: c.Restore})
+	if err != nil {
+		panic(err)
+	}
 	rc := wazero.NewRuntimeConfig()
 	if c.Interpreter {
 		rc = wazero.NewRuntimeConfigInterpreter()
@@ -86,7 +100,7 @@ func New(c Config) *Engine {
 	}
 	// With one worker, compiling can't be cancelled.
 	workers = max(workers, 2)
-	e := &Engine{workers: workers, heap: c.HeapMemories, turns: turns{most: max(1, runtime.GOMAXPROCS(0)-1), all: runtime.GOMAXPROCS(0)}}
+	e := &Engine{workers: workers, heap: c.HeapMemories, space: space, reclaim: c.Reclaim, turns: turns{most: max(1, runtime.GOMAXPROCS(0)-1), all: runtime.GOMAXPROCS(0)}}
 	e.meter = sync.OnceValues(e.instantiateMeter)
 	e.runtime, e.native = newRuntime(rc.WithCoreFeatures(coreFeatures), c)
 	e.compiler = compiler{runtime: e.runtime, workers: workers}
@@ -102,7 +116,7 @@ func (e *Engine) Close(ctx context.Context) error {
 			// The runtime leaves the code to the one who made the cache.
 			err = errors.Join(err, e.native.wazero.Close(ctx))
 		}
-		return err
+		return errors.Join(err, e.space.Close())
 	})
 }
 
@@ -111,27 +125,30 @@ func (e *Engine) Close(ctx context.Context) error {
 type Module struct {
 	compiled wazero.CompiledModule
 	starts   bool // exports StartFunc
+	held     Held
 }
 
-func newModule(c wazero.CompiledModule) *Module {
+func newModule(c wazero.CompiledModule, held Held) *Module {
 	_, starts := c.ExportedFunctions()[StartFunc]
-	return &Module{compiled: c, starts: starts}
+	return &Module{compiled: c, starts: starts, held: held}
 }
+
+// Starts tells whether the module has a start function.
+func (m *Module) Starts() bool { return m.starts }
 
 // StartFunc is the name under which a module exports the function that is to run
 // when it was instantiated. A start function of the module itself would run where
 // its stack can't be seen.
 const StartFunc = "ashlar.start"
 
-// Compile translates a validated core module. The import names must be
-// non-empty. It ends with ctx.
-func (e *Engine) Compile(ctx context.Context, wasm []byte) (*Module, error) {
-	c, err := e.compiler.compile(ctx, wasm)
+// Compile translates a module, of which the shell is not needed. It ends with ctx.
+func (e *Engine) Compile(ctx context.Context, s Source) (*Module, error) {
+	c, err := e.compiler.compile(ctx, s.Wasm)
 	if err != nil {
 		return nil, fmt.Errorf("compile core module: %w", err)
 	}
 	e.compiled.Add(1)
-	return newModule(c), nil
+	return newModule(c, s.Held), nil
 }
 
 // Close releases the code of the module. Its instances must be closed before.
@@ -191,20 +208,26 @@ type Instance struct {
 	engine *Engine
 	module api.Module
 	code   wazero.CompiledModule
+	state  *state // in a sandbox that looks at it
+	writes bool   // to tables
 }
 
-// Instantiate links a module to its imports, allocates its memories from mems,
-// and runs its start function, if that is exported as StartFunc. ctx reaches the
+// Instantiate links a module to its imports, allocates its memories from mems, fills
+// them, and runs its start function, if that is exported as StartFunc. ctx reaches the
 // host functions called by the start function.
 //
 // The error is a *Trap when the guest trapped, a *limit.Error when a declared
 // memory exceeds what mems grants, or a link error.
 func (e *Engine) Instantiate(ctx context.Context, m *Module, imports Imports, mems *Memories) (*Instance, error) {
 	inst, err := e.instantiate(ctx, m, imports, mems)
-	if err != nil || !m.starts {
-		return inst, err
+	if err != nil {
+		return nil, err
 	}
-	if err := inst.Func(StartFunc).Call(ctx, nil); err != nil {
+	err = inst.applyData(m.held.Data)
+	if err == nil && m.starts {
+		err = inst.Func(StartFunc).Call(ctx, nil)
+	}
+	if err != nil {
 		// A close error would say that the engine is closed, which hides nothing.
 		_ = inst.Close(ctx)
 		return nil, err
@@ -240,7 +263,7 @@ func (e *Engine) instantiate(ctx context.Context, m *Module, imports Imports, me
 	if err != nil {
 		return nil, trapOf(err)
 	}
-	return &Instance{engine: e, module: mod}, nil
+	return &Instance{engine: e, module: mod, writes: m.held.WritesTables}, nil
 }
 
 // Close releases the instance. No call may be under way in it.

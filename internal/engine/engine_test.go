@@ -52,7 +52,7 @@ func tryWith(t testing.TB, e *engine.Engine, bytes []byte, imports engine.Import
 	if err != nil {
 		t.Fatal(err)
 	}
-	code, err := e.Compile(t.Context(), bytes)
+	code, err := e.Compile(t.Context(), engine.Source{Wasm: bytes})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -320,7 +320,7 @@ func TestMissingImport(t *testing.T) {
 
 func TestDamagedModule(t *testing.T) {
 	e := newEngine(t, engine.Config{})
-	if _, err := e.Compile(t.Context(), []byte("\x00asm\x01\x00\x00\x00\x01")); err == nil {
+	if _, err := e.Compile(t.Context(), engine.Source{Wasm: []byte("\x00asm\x01\x00\x00\x00\x01")}); err == nil {
 		t.Error("compiled")
 	}
 }

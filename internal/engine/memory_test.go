@@ -167,7 +167,7 @@ func TestMemoryOutlivesInstance(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			e := newEngine(t, cfg)
 			mems := e.NewMemories(4 * page)
-			code, err := e.Compile(t.Context(), growing(1, 0))
+			code, err := e.Compile(t.Context(), engine.Source{Wasm: growing(1, 0)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -217,7 +217,7 @@ func BenchmarkMemoryGrow(b *testing.B) {
 	for mode, cfg := range map[string]engine.Config{"reserved": {}, "heap": {HeapMemories: true}} {
 		b.Run(mode, func(b *testing.B) {
 			e := newEngine(b, cfg)
-			code, err := e.Compile(b.Context(), growing(1, 0))
+			code, err := e.Compile(b.Context(), engine.Source{Wasm: growing(1, 0)})
 			if err != nil {
 				b.Fatal(err)
 			}

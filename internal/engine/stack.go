@@ -14,6 +14,7 @@ type stackProbe struct {
 	once           sync.Once
 	typ            reflect.Type
 	top, exec, ptr int
+	stack          int
 	ok             bool
 }
 
@@ -30,18 +31,31 @@ func (p *stackProbe) find(t reflect.Type) {
 	if !ok || ptr.Type.Kind() != reflect.Pointer {
 		return
 	}
+	stack, ok := t.Elem().FieldByName("stack")
+	if !ok || stack.Type.Kind() != reflect.Slice {
+		return
+	}
+	p.stack = stack.Index[0]
 	p.typ, p.top, p.exec, p.ptr, p.ok = t, top.Index[0], exec.Index[0], ptr.Index[0], true
+}
+
+// of returns the value of a function, if its stack can be seen.
+func (p *stackProbe) of(f api.Function) (v reflect.Value, ok bool) {
+	v = reflect.ValueOf(f)
+	p.once.Do(func() { p.find(v.Type()) })
+	if !p.ok || v.Type() != p.typ {
+		return v, false
+	}
+	return v.Elem(), true
 }
 
 // used returns the bytes between the top of the stack and where the guest called
 // the host last.
 func (p *stackProbe) used(f api.Function) uint64 {
-	v := reflect.ValueOf(f)
-	p.once.Do(func() { p.find(v.Type()) })
-	if !p.ok || v.Type() != p.typ {
+	v, ok := p.of(f)
+	if !ok {
 		return 0
 	}
-	v = v.Elem()
 	top, at := v.Field(p.top).Uint(), uint64(v.Field(p.exec).Field(p.ptr).Pointer())
 	if at == 0 || at > top {
 		return 0
@@ -56,4 +70,14 @@ func (f *Func) stackUsed() uint64 {
 		return 0
 	}
 	return f.instance.engine.probe.used(f.f)
+}
+
+// StackBytes returns the bytes of stack that the function keeps for its next call; 0
+// if the engine does not tell.
+func (f *Func) StackBytes() int {
+	v, ok := f.instance.engine.probe.of(f.f)
+	if !ok {
+		return 0
+	}
+	return v.Field(f.instance.engine.probe.stack).Len()
 }

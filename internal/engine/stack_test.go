@@ -32,7 +32,7 @@ func TestStackProbe(t *testing.T) {
 	}
 	e := New(Config{})
 	defer e.Close(context.Background())
-	mod, err := e.Compile(t.Context(), recursive())
+	mod, err := e.Compile(t.Context(), Source{Wasm: recursive()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -79,7 +79,7 @@ func execute(t *testing.T, p *wasmgen.Program, x execution) *outcome {
 	mems := e.NewMemories(64 << 20)
 	defer mems.Release()
 	instantiate := func(b []byte) (*engine.Instance, error) {
-		m, err := e.Compile(ctx, b)
+		m, err := e.Compile(ctx, engine.Source{Wasm: b})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -152,7 +152,7 @@ func startModule(path string, o wasi.Options) (uint32, error) {
 	if err != nil {
 		return 0, err
 	}
-	m, err := e.Compile(ctx, wasm)
+	m, err := e.Compile(ctx, engine.Source{Wasm: wasm})
 	if err != nil {
 		return 0, err
 	}

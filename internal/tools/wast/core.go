@@ -274,7 +274,7 @@ func (r *coreRunner) instantiate(ctx context.Context, b []byte) (*coreInstance, 
 	if _, err := decodeCore(b); err != nil {
 		return nil, fmt.Errorf("rewritten: %w", err)
 	}
-	code, err := r.engine.Compile(ctx, b)
+	code, err := r.engine.Compile(ctx, engine.Source{Wasm: b})
 	if err != nil {
 		return nil, err
 	}

@@ -304,7 +304,7 @@ func (i *instance) instantiateCore(ctx context.Context, e *component.Engine, b [
 	for n, x := range m.Exports {
 		i.types[x.Name] = types[n].Func
 	}
-	code, err := e.Core().Compile(ctx, b)
+	code, err := e.Core().Compile(ctx, engine.Source{Wasm: b})
 	if err != nil {
 		return err
 	}

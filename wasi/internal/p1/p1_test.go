@@ -39,7 +39,7 @@ type guest struct {
 func newGuest(t *testing.T, set func(*grant.Set)) *guest {
 	t.Helper()
 	e := engine.New(engine.Config{Interpreter: true})
-	m, err := e.Compile(t.Context(), memoryOnly)
+	m, err := e.Compile(t.Context(), engine.Source{Wasm: memoryOnly})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -68,6 +68,10 @@ func serve(w http.ResponseWriter, r *http.Request,
 	err := handle(ctx, in, out)
 	// A body that the guest left unfinished is aborted by this.
 	err = errors.Join(err, closeInstance(ctx))
+	if out.sent != nil {
+		// An instance that is to be used again is not closed, but does nothing either.
+		_ = out.sent.out.Close()
+	}
 	switch {
 	case out.refused != nil:
 		return NotBegun, errors.Join(err, &ResponseError{codeText{out.refused}})
@@ -139,6 +143,7 @@ type outparam struct {
 	response *responseSink
 	request  *http.Request
 	body     *incomingBody // of the request
+	sent     *outgoingBody // of the response
 	duplex   bool
 	closing  bool // the client was told that the connection ends
 	set      bool
@@ -184,6 +189,7 @@ func (p *outparam) respond(r *outgoingResponse) {
 		p.response.finish(nil)
 		return
 	}
+	p.sent = r.body
 	r.body.connect(p.response)
 }
 
