@@ -46,30 +46,32 @@ func benchMethods(b *testing.B, run func(b *testing.B, s *cow.Space)) {
 	}
 }
 
-// BenchmarkRestore writes to some pages of an image of 6 MB, of which half was
-// read before, and restores; 2,048 pages are partly of grown memory. ns/op is
+// BenchmarkRestore writes to some pages of an image, of which half was read
+// before, and restores; 2,048 pages are partly of grown memory. ns/op is
 // both together, since a method may leave work to the writes; restore-ns/op is
 // the restore alone.
 func BenchmarkRestore(b *testing.B) {
 	benchMethods(b, func(b *testing.B, s *cow.Space) {
-		img := newImage(b, s, bytes.Repeat([]byte{1}, benchImage))
-		for _, dirty := range benchDirty {
-			for _, workers := range []int{1, 2} {
-				b.Run(fmt.Sprintf("dirty=%d/workers=%d", dirty, workers), func(b *testing.B) {
-					benchRestore(b, s, img, dirty, workers)
-				})
+		for _, size := range []int{1 << 20, benchImage} {
+			img := newImage(b, s, bytes.Repeat([]byte{1}, size))
+			for _, dirty := range benchDirty {
+				if size < benchImage && dirty > 31 {
+					continue
+				}
+				for _, workers := range []int{1, 2} {
+					b.Run(fmt.Sprintf("image=%dM/dirty=%d/workers=%d", size>>20, dirty, workers), func(b *testing.B) {
+						benchRestore(b, s, img, dirty, workers)
+					})
+				}
 			}
+			closeImage(b, img)
 		}
-		closeImage(b, img)
 	})
 }
 
 func benchRestore(b *testing.B, s *cow.Space, img *cow.Image, dirty, workers int) {
 	var restoring [2]time.Duration
-	touched := uint64(benchImage)
-	if dirty*int(page) > benchImage {
-		touched = uint64(dirty) * page
-	}
+	touched := max(img.Size(), uint64(dirty)*page)
 	write := dirtier(dirty)
 	var wg sync.WaitGroup
 	b.ReportAllocs()
@@ -80,7 +82,7 @@ func benchRestore(b *testing.B, s *cow.Space, img *cow.Image, dirty, workers int
 			defer m.Release()
 			used := m.Bytes()[:touched]
 			var sum byte
-			for at := uint64(0); at < benchImage/2; at += page {
+			for at := uint64(0); at < img.Size()/2; at += page {
 				sum += used[at]
 			}
 			for range b.N {

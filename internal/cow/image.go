@@ -18,8 +18,9 @@ type Image struct {
 	closed bool
 }
 
-// Image makes an image of a copy of content. Pages of zeros take no space
-// before they are looked at. The error is ErrMappings if there is no room for
+// Image makes an image of a copy of content. On Linux pages of zeros take no
+// space before they are touched, here or in a mapping, and those at the end
+// take none for a mapping that only reads them. The error is ErrMappings if there is no room for
 // the mapping of it. Close it after use.
 func (s *Space) Image(content []byte) (*Image, error) {
 	length, ok := s.roundUp(uint64(len(content)))
