@@ -36,21 +36,26 @@ func (c cli) ExitWithCode(_ context.Context, code uint8) error {
 }
 
 func (c cli) GetStdin(ctx context.Context) (bind.InputStream, error) {
-	return NewInput(c.grants.StdioOf(ctx).In, nil), nil
+	return &input{in: c.grants.StdioOf(ctx).In, thaw: func(ctx context.Context) (any, error) { return c.GetStdin(ctx) }}, nil
 }
 
 func (c cli) GetStdout(ctx context.Context) (bind.OutputStream, error) {
-	return NewOutput(c.grants.StdioOf(ctx).Out, nil), nil
+	return &output{out: c.grants.StdioOf(ctx).Out, thaw: func(ctx context.Context) (any, error) { return c.GetStdout(ctx) }}, nil
 }
 
 func (c cli) GetStderr(ctx context.Context) (bind.OutputStream, error) {
-	return NewOutput(c.grants.StdioOf(ctx).Err, nil), nil
+	return &output{out: c.grants.StdioOf(ctx).Err, thaw: func(ctx context.Context) (any, error) { return c.GetStderr(ctx) }}, nil
 }
 
 // terminal is the resource of either side of a terminal.
 type terminal struct{}
 
 func (terminal) Drop(context.Context) error { return nil }
+
+// Freeze implements component.Freezer.
+func (t terminal) Freeze() func(context.Context) (any, error) {
+	return func(context.Context) (any, error) { return t, nil }
+}
 
 func (c cli) GetTerminalStdin(ctx context.Context) (bind.TerminalInput, error) {
 	if c.grants.StdioOf(ctx).InTerminal {

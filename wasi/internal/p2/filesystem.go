@@ -54,6 +54,17 @@ type descriptor struct {
 	hold   *quota.Hold
 }
 
+// Freeze implements component.Freezer: a directory that was granted is the same one for
+// all guests.
+func (d *descriptor) Freeze() func(context.Context) (any, error) {
+	if !d.shared {
+		return nil
+	}
+	return func(context.Context) (any, error) {
+		return &descriptor{file: d.file, grants: d.grants, shared: true}, nil
+	}
+}
+
 func (d *descriptor) Drop(context.Context) error {
 	if d.shared {
 		return nil

@@ -83,11 +83,19 @@ func (h pollHost) Poll(ctx context.Context, in []bind.Pollable) ([]uint32, error
 type input struct {
 	in   stream.Input
 	done func() error
+	thaw thaw
 }
+
+// thaw makes a resource like another one for an instance that begins with a handle to
+// it: see component.Freezer. Those that have no state but what the host granted have one.
+type thaw func(ctx context.Context) (host any, err error)
+
+// Freeze implements component.Freezer.
+func (s *input) Freeze() func(ctx context.Context) (any, error) { return s.thaw }
 
 // NewInput makes the resource of an input. done is called when the guest drops
 // it; it may be nil.
-func NewInput(in stream.Input, done func() error) bind.InputStream { return &input{in, done} }
+func NewInput(in stream.Input, done func() error) bind.InputStream { return &input{in: in, done: done} }
 
 func (s *input) Read(_ context.Context, n uint64) ([]byte, error) {
 	b, err := s.in.Read(n)
@@ -122,11 +130,17 @@ func (s *input) Drop(context.Context) error {
 type output struct {
 	out  stream.Output
 	done func() error
+	thaw thaw
 }
+
+// Freeze implements component.Freezer.
+func (s *output) Freeze() func(ctx context.Context) (any, error) { return s.thaw }
 
 // NewOutput makes the resource of an output. done is called when the guest drops
 // it; it may be nil.
-func NewOutput(out stream.Output, done func() error) bind.OutputStream { return &output{out, done} }
+func NewOutput(out stream.Output, done func() error) bind.OutputStream {
+	return &output{out: out, done: done}
+}
 
 // maxBlockingWrite is what the interface lets the blocking writes take.
 const maxBlockingWrite = 4096

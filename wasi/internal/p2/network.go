@@ -21,6 +21,11 @@ type network struct{}
 
 func (network) Drop(context.Context) error { return nil }
 
+// Freeze implements component.Freezer.
+func (n network) Freeze() func(context.Context) (any, error) {
+	return func(context.Context) (any, error) { return n, nil }
+}
+
 func (s sockets) InstanceNetwork(context.Context) (bind.Network, error) { return network{}, nil }
 
 // netError translates an error of a socket. Both number the codes alike; misuse
