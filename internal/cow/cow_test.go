@@ -97,17 +97,27 @@ func closeImage(t testing.TB, img *cow.Image) {
 	}
 }
 
+// noBytes is compared with, never written.
+var noBytes [1 << 20]byte
+
 // checkFresh compares a memory with the image followed by zeros.
 func checkFresh(t testing.TB, memory, image []byte) {
 	t.Helper()
-	want := make([]byte, len(memory))
-	copy(want, image)
+	checkSame(t, memory[:len(image)], image, 0)
+	for at := len(image); at < len(memory); at += len(noBytes) {
+		part := memory[at:min(at+len(noBytes), len(memory))]
+		checkSame(t, part, noBytes[:len(part)], at)
+	}
+}
+
+func checkSame(t testing.TB, memory, want []byte, at int) {
+	t.Helper()
 	if bytes.Equal(memory, want) {
 		return
 	}
 	for i := range want {
 		if memory[i] != want[i] {
-			t.Fatalf("byte %#x of %#x (image of %#x): got %#x, want %#x", i, len(want), len(image), memory[i], want[i])
+			t.Fatalf("byte %#x: got %#x, want %#x", at+i, memory[i], want[i])
 		}
 	}
 }
