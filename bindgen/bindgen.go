@@ -118,7 +118,7 @@ func (f *outFile) source(pkg string, imports []goImport) ([]byte, error) {
 		header += "//go:build " + f.constraint + "\n\n"
 	}
 	for line := range strings.Lines(f.doc) {
-		header += strings.TrimRight("// "+line, " \n") + "\n"
+		header += docLine(line) + "\n"
 	}
 	header += "package " + pkg + "\n\n"
 	used, err := references(header + f.body.String())

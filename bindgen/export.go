@@ -11,7 +11,7 @@ func (g *generator) declareGuestResource(f *outFile, key typeKey, intro func(str
 	name := g.typeName[key]
 	intro("resource")
 	f.printf("//\n// The component implements it. Whoever holds an owned one must pass it on or\n// drop it.\ntype %s struct{ *abi.Handle }\n\n", name)
-	f.printf("var resource%s = abi.GuestResource(%q)\n\n", name, key.def.Name)
+	f.printf("var %s = abi.GuestResource(%q)\n\n", resourceVar(name), key.def.Name)
 }
 
 // exports writes the callers of an exported interface.

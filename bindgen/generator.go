@@ -31,10 +31,9 @@ type generator struct {
 	resources map[*wit.TypeDef]*canon.Resource
 	written   map[string]bool // functions and variables of the codec file
 	tuples    map[int]bool
-	// shortNames and signatures relate the short names of types without a name
-	// to what they stand for.
+	// shortNames are those of types, by what they stand for; shorts is all of them.
 	shortNames map[string]string
-	signatures map[string]string
+	shorts     nameSet
 	handles    map[*wit.TypeDef]bool // memo of hasExportedResource
 	// guest is the package that is written, and guestMembers the functions of
 	// its unit; nil for hosts.
@@ -54,7 +53,9 @@ type typeKey struct {
 func newGenerator(opts Options) *generator {
 	pkg := opts.Package
 	if pkg == "" {
-		pkg = strings.ToLower(strings.ReplaceAll(opts.World.Name, "-", ""))
+		if pkg = packageName(opts.World.Name); pkg == "main" || pkg == "init" {
+			pkg += "_"
+		}
 	}
 	return &generator{
 		world: opts.World,
@@ -72,7 +73,7 @@ func newGenerator(opts Options) *generator {
 		written:        map[string]bool{},
 		tuples:         map[int]bool{},
 		shortNames:     map[string]string{},
-		signatures:     map[string]string{},
+		shorts:         nameSet{},
 		handles:        map[*wit.TypeDef]bool{},
 	}
 }
@@ -204,7 +205,11 @@ func (g *generator) fileName(u *unit) string {
 	case u.iface != nil:
 		name = u.label
 	}
-	return strings.ToLower(strings.ReplaceAll(name, "-", "_")) + "_bind.go"
+	name = strings.ToLower(strings.ReplaceAll(name, "-", "_"))
+	if name == "world" || name == "codec" {
+		name += "_" // these files are there anyway
+	}
+	return name + "_bind.go"
 }
 
 // nameTypes chooses the Go names of all types, before any is written. Names
@@ -413,6 +418,17 @@ func comment(f *outFile, first, docs string) {
 
 func lines(f *outFile, docs string) {
 	for line := range strings.SplitSeq(docs, "\n") {
-		f.printf("%s\n", strings.TrimRight("// "+strings.TrimRight(line, " \t\r"), " "))
+		f.printf("%s\n", docLine(line))
 	}
+}
+
+// docLine returns a comment with a line of documentation. Formatting would make a
+// build constraint of a line that begins like an old one, wherever it stands, and
+// a byte order mark is an error within a file.
+func docLine(line string) string {
+	line = strings.TrimRight("// "+strings.ReplaceAll(line, "\ufeff", ""), " \t\r\n")
+	if strings.HasPrefix(strings.TrimSpace(line[2:]), "+build") {
+		line = strings.Replace(line, "+", "+ ", 1)
+	}
+	return line
 }

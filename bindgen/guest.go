@@ -135,12 +135,14 @@ func (w *guestWorld) generate(opts GuestOptions) ([]File, error) {
 		}
 	}
 	var files []File
-	imports := []goImport{{"abi", w.runtime + "/abi"}}
+	packages := slices.SortedFunc(slices.Values(w.packages), func(a, b *guestPackage) int { return strings.Compare(a.path, b.path) })
 	for _, p := range w.packages {
-		imports = append(imports, goImport{p.alias, p.path})
-	}
-	slices.SortFunc(imports[1:], func(a, b goImport) int { return strings.Compare(a.path, b.path) })
-	for _, p := range w.packages {
+		imports := []goImport{{"abi", w.runtime + "/abi"}}
+		for _, other := range packages {
+			if other != p {
+				imports = append(imports, goImport{other.alias, other.path})
+			}
+		}
 		p.write()
 		if p.gen.err != nil {
 			return nil, p.gen.err
@@ -189,8 +191,11 @@ func (w *guestWorld) arrange(units []*unit, opts GuestOptions) {
 				if base := path.Base(opts.Path); !token.IsIdentifier(base) || special(base) {
 					p.name = packageName(opts.World.Name)
 				}
-			} else if special(p.name) {
-				p.name = packageName(path.Base(path.Dir(dir)) + p.name)
+			} else if parent := path.Base(path.Dir(dir)); parent != "." && special(p.name) {
+				p.name = packageName(parent + p.name)
+			}
+			for special(p.name) {
+				p.name += "_"
 			}
 			p.gen = w.generator(p)
 			if dir == "" {
@@ -214,13 +219,16 @@ func (w *guestWorld) arrange(units []*unit, opts GuestOptions) {
 	}
 	for _, p := range w.packages {
 		var names []string
-		if count[p.short()] == 1 {
+		if count[p.short()] == 1 && !isNumbered(p.name) {
 			if strings.HasPrefix(p.dir, "export/") && count[p.name] == 0 {
 				names = append(names, p.name)
 			}
 			names = append(names, p.short())
 		}
-		parent := packageName(path.Base(path.Dir(p.dir)))
+		parent := "import"
+		if strings.Contains(p.dir, "/") {
+			parent = packageName(path.Base(path.Dir(p.dir)))
+		}
 		if strings.HasPrefix(p.dir, "export/") {
 			parent = "export" + parent
 		}
@@ -276,6 +284,12 @@ var locals = []string{
 	"exports", "implementation", "set", "label", "ptr", "rep", "id", "open", "impl", "make", "len", "plain",
 }
 
+// isNumbered reports whether generated code may give the name to one of several
+// variables.
+func isNumbered(name string) bool {
+	return (name[0] == 'a' || name[0] == 'v') && len(name) > 1 && strings.Trim(name[1:], "0123456789") == ""
+}
+
 // generator returns the generator for a package.
 func (w *guestWorld) generator(p *guestPackage) *generator {
 	g := newGenerator(Options{World: w.root.world})
@@ -319,9 +333,9 @@ func packageName(name string) string {
 }
 
 // special reports whether a package of that name would hide something that
-// generated code, or most code, refers to.
+// generated code, or most code, refers to, or could not be imported.
 func special(name string) bool {
-	return types.Universe.Lookup(name) != nil || name == "abi" || name == "main" ||
+	return types.Universe.Lookup(name) != nil || name == "abi" || name == "main" || name == "init" || name == "_" ||
 		slices.ContainsFunc(standard, func(i goImport) bool { return i.name == name })
 }
 

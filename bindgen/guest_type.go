@@ -72,7 +72,7 @@ func (g *generator) declareGuestSide(f *outFile, u *unit, key typeKey, intro fun
 	}
 	f.printf("// %[1]sHandles holds the resources of type [%[1]s] that others own. It is for\n// generated code.\nvar %[1]sHandles = abi.Implementation[%[1]s]{New: %[2]s, Rep: %[3]s, Drop: %[4]s}\n\n",
 		name, raw("New", []string{"uint32"}, "uint32"), raw("Rep", []string{"uint32"}, "uint32"), raw("Drop", []string{"uint32"}, ""))
-	f.printf("//go:wasmexport %s\nfunc export%sDestroy(rep uint32) { %sHandles.Destroy(rep) }\n\n", u.exportName("[dtor]"+key.def.Name), name, name)
+	f.printf("//go:wasmexport %s\nfunc %s(rep uint32) { %sHandles.Destroy(rep) }\n\n", u.exportName("[dtor]"+key.def.Name), g.names.pick("export"+name+"Destroy"), name)
 }
 
 // module returns the name of the core module that has the functions of an
@@ -128,7 +128,7 @@ func (g *generator) guestLowerHandle(res *wit.TypeDef, export, own bool, v strin
 // rawImport declares a core function that is imported, and returns its name.
 func (g *generator) rawImport(module, item, name string, params []string, result string) string {
 	p := g.guest
-	name = g.names.pick("import" + name)
+	name = g.names.pickInner("import" + name)
 	var list []string
 	for i, t := range params {
 		list = append(list, fmt.Sprintf("a%d %s", i, t))

@@ -167,7 +167,7 @@ func (g *generator) declareResource(f *outFile, u *unit, key typeKey, intro func
 		f.printf("%s%s\n\n", m.goName, g.signature(m, false))
 	}
 	f.printf("// Drop is called when the guest, or the end of its instance, drops the\n// resource. It is not called for one that was given back to the host.\nDrop(ctx context.Context) error\n}\n\n")
-	f.printf("var resource%s = abi.HostResource(%q, func(ctx context.Context, v any) error { return v.(%s).Drop(ctx) })\n\n", name, key.def.Name, name)
+	f.printf("var %s = abi.HostResource(%q, func(ctx context.Context, v any) error { return v.(%s).Drop(ctx) })\n\n", resourceVar(name), key.def.Name, name)
 }
 
 // host writes the Go interface of an imported interface, and the function that

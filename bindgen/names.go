@@ -1,6 +1,7 @@
 package bindgen
 
 import (
+	"fmt"
 	"go/token"
 	"go/types"
 	"strings"
@@ -75,19 +76,29 @@ func (s nameSet) pick(names ...string) string {
 	return n
 }
 
+// pickInner takes a name that no parameter has: it does not end with an
+// underscore.
+func (s nameSet) pickInner(name string) string {
+	inner := name
+	for n := 0; strings.HasSuffix(inner, "_") || !s.reserve(inner); n++ {
+		inner = fmt.Sprintf("%s_%d", strings.TrimRight(name, "_"), n)
+	}
+	return inner
+}
+
 // shadows reports whether a parameter of that name could hide something that
-// the body of a caller refers to.
+// the body of a caller refers to. With an underscore behind it, it does not.
 func shadows(name string) bool {
 	switch name {
-	case "abi", "context", "e", "c", "s", "p", "args", "failure",
+	case "abi", "context", "errors", "fmt", "strings", "e", "c", "s", "p", "args", "failure",
 		"storeList", "loadList", "allocList", "setPair", "putPair":
 		return true
 	}
 	if types.Universe.Lookup(name) != nil {
 		return true
 	}
-	for _, prefix := range []string{"load", "store", "lift", "lower", "type", "resource"} {
-		if rest, ok := strings.CutPrefix(name, prefix); ok && rest != "" && rest[0] >= 'A' && rest[0] <= 'Z' {
+	for _, prefix := range []string{"load", "store", "lift", "lower", "type", "resource", "import"} {
+		if rest, ok := strings.CutPrefix(name, prefix); ok && rest != "" && rest[0] >= 'A' && rest[0] <= 'Z' && !strings.HasSuffix(rest, "_") {
 			return true
 		}
 	}

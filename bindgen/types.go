@@ -155,10 +155,8 @@ func (g *generator) short(t wit.Type, export bool) string {
 	if s := g.shortNames[signature]; s != "" {
 		return s
 	}
-	for g.signatures[name] != "" {
-		name += "_"
-	}
-	g.shortNames[signature], g.signatures[name] = name, signature
+	name = g.shorts.pickInner(name)
+	g.shortNames[signature] = name
 	return name
 }
 
@@ -278,7 +276,14 @@ func (g *generator) abiType(t wit.Type, export bool) string {
 
 // resource returns the variable of a resource type.
 func (g *generator) resource(t *wit.TypeDef, export bool) string {
-	return "resource" + g.typeName[g.key(t.Root(), export)]
+	return resourceVar(g.typeName[g.key(t.Root(), export)])
+}
+
+func resourceVar(typeName string) string {
+	if strings.HasSuffix(typeName, "_") {
+		typeName += "0"
+	}
+	return "resource" + typeName
 }
 
 // declare writes the Go type of a named type.
