@@ -302,6 +302,43 @@ func callInProgress(ctx context.Context, i *Instance) bool {
 
 // ExportedFunc implements abi.Exporter.
 func (i *Instance) ExportedFunc(iface, name string, t *abi.FuncType) (abi.Export, error) {
+	key := exportKey{iface, name, t}
+	var x *boundExport
+	if known, ok := i.prepared.exports.Load(key); ok {
+		x = known.(*boundExport)
+	} else {
+		var err error
+		if x, err = i.bindExport(iface, name, t); err != nil {
+			return nil, err
+		}
+		if !x.once {
+			i.prepared.exports.Store(key, x)
+		}
+	}
+	e := &export{f: Func{instance: i, def: x.def, name: name}}
+	if len(x.resources) > 0 {
+		e.bind = make(map[*canon.Resource]*canon.ResourceType, len(x.resources))
+		for want, have := range x.resources {
+			e.bind[want] = i.resources[have]
+		}
+	}
+	return e, nil
+}
+
+// exportKey is what generated code asks for.
+type exportKey struct {
+	iface, name string
+	typ         *abi.FuncType
+}
+
+// boundExport is an exported function that is of the type which is asked for.
+type boundExport struct {
+	def       *funcDef
+	resources map[*canon.Resource]int // those that the asker knows no runtime type of
+	once      bool                    // it is so for one instance
+}
+
+func (i *Instance) bindExport(iface, name string, t *abi.FuncType) (*boundExport, error) {
 	f, ok := i.Func(iface, name)
 	full := name
 	if iface != "" {
@@ -310,16 +347,17 @@ func (i *Instance) ExportedFunc(iface, name string, t *abi.FuncType) (abi.Export
 	if !ok {
 		return nil, fmt.Errorf("component does not export function %q", full)
 	}
-	bind := make(map[*canon.Resource]*canon.ResourceType)
+	x := &boundExport{def: f.def, resources: make(map[*canon.Resource]int)}
 	same := func(have, want *canon.Resource) bool {
 		rt := i.resources[have.Index]
 		if want.Type != nil {
+			x.once = x.once || rt.Guest
 			return want.Type == rt
 		}
-		if b, ok := bind[want]; ok {
-			return b == rt
+		if b, ok := x.resources[want]; ok {
+			return i.resources[b] == rt
 		}
-		bind[want] = rt
+		x.resources[want] = have.Index
 		return true
 	}
 	if !equalFunc(f.def.typ, t, same) {
@@ -331,11 +369,11 @@ func (i *Instance) ExportedFunc(iface, name string, t *abi.FuncType) (abi.Export
 	if f.def.opts.async {
 		return nil, &UnsupportedError{Feature: fmt.Sprintf("typed call of the async-lifted function %q", full)}
 	}
-	return &export{f: f, bind: bind}, nil
+	return x, nil
 }
 
 type export struct {
-	f    *Func
+	f    Func
 	bind map[*canon.Resource]*canon.ResourceType
 }
 

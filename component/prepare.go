@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/ashlar-wasm/ashlar/internal/binary"
 	"github.com/ashlar-wasm/ashlar/internal/canon"
@@ -21,6 +22,7 @@ type Prepared struct {
 	calls     []func(i *Instance, stack []uint64) // what trampolines do
 	limits    Limits
 	usage     usage
+	exports   sync.Map // of *boundExport, by exportKey
 }
 
 // Prepare resolves a component's imports against what the linker offers. The

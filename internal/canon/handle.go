@@ -205,6 +205,9 @@ func (t *Table) TakeOwn(i uint32, rt *ResourceType) Rep {
 func (t *Table) Lend(i uint32, rt *ResourceType, scope *Scope) Rep {
 	e := t.resource(i, rt)
 	e.lends++
+	if scope.lent == nil {
+		scope.lent = scope.few[:0]
+	}
 	scope.lent = append(scope.lent, lent{t, i})
 	return e.rep
 }
@@ -279,6 +282,7 @@ type lent struct {
 // value is ready.
 type Scope struct {
 	lent    []lent
+	few     [2]lent // the memory of lent, at first
 	borrows int
 }
 
