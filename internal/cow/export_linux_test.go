@@ -29,6 +29,24 @@ func (s *Space) FailSearches() {
 	s.closer.(*pagemap).fd = -1
 }
 
+// TrySearch tries a search, of something that the kernel refuses if that is said.
+func TrySearch(m Method, refused bool) error {
+	p, err := openPagemap(m, os.Getpagesize(), 1, 1)
+	if err != nil {
+		return err
+	}
+	fd := p.fd
+	if refused {
+		if p.fd, err = unix.MemfdCreate("empty", unix.MFD_CLOEXEC); err != nil {
+			return nil
+		}
+		defer func() { _ = unix.Close(fd) }()
+	}
+	err = p.try()
+	_ = p.Close()
+	return err
+}
+
 // WriteToFile tries to change the image by each way that the descriptor offers.
 // It returns nil if one of them works.
 func (i *Image) WriteToFile(b []byte) error {

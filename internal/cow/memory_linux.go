@@ -188,6 +188,9 @@ func newRestorer(m Method, page int) (restorer, io.Closer, error) {
 		if err != nil {
 			return nil, nil, err
 		}
+		if err := p.try(); err != nil {
+			return nil, nil, errors.Join(err, p.Close())
+		}
 		return p.restore, p, nil
 	case Discard:
 		return restoreByDiscard, nil, nil

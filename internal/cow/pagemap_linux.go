@@ -91,6 +91,19 @@ func (p *pagemap) Close() error {
 	return os.NewSyscallError("close", unix.Close(p.fd))
 }
 
+// try reports whether the kernel answers: restore would never tell, since it
+// discards if it doesn't.
+func (p *pagemap) try() error {
+	w := p.walks.Get().(*walk)
+	defer p.walks.Put(w)
+	at := uint64(uintptr(unsafe.Pointer(w))) / p.page * p.page
+	_, next, err := p.find(w, at, at+p.page, p.page, false)
+	if err == nil && next != at+p.page {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
+}
+
 // restore is the restorer of Scan and Pagemap.
 func (p *pagemap) restore(m *Mapping, n int) error {
 	w := p.walks.Get().(*walk)

@@ -92,6 +92,8 @@ func (s *Space) use(m Method) error {
 	return nil
 }
 
+var errNotRestored = errors.New("a written page was not restored")
+
 // try restores a small mapping that has pages of every kind: image pages that
 // are untouched, read and written, and the same beyond the image.
 func (s *Space) try() (err error) {
@@ -121,7 +123,7 @@ func (s *Space) try() (err error) {
 	}
 	for i, c := range b {
 		if i < len(content) && c != content[i] || i >= len(content) && c != 0 {
-			return errors.New("written pages were not found")
+			return errNotRestored
 		}
 	}
 	return nil
