@@ -101,7 +101,8 @@ func (m *Mapping) Bytes() []byte {
 
 // Restore makes the mapping equal to the image followed by zeros again, given
 // that nothing but its first touched bytes was written to since it was last so.
-// Pages that were written may stay with the mapping for the next time. After an
+// Written pages may stay with the mapping for the next time, 16 MiB at most by Scan
+// and Pagemap; an idle mapping is better discarded. After an
 // error the mapping is good for nothing but Release.
 func (m *Mapping) Restore(touched uint64) error {
 	return m.revert(min(touched, m.size), m.space.restore)
