@@ -79,7 +79,7 @@ func (g *generator) loadList(l *wit.List, export bool, ptr, n string) string {
 	if isByte(l.Elem) {
 		return fmt.Sprintf("c.LoadBytes(%s, %s)", ptr, n)
 	}
-	if g.guest != nil && isPlain(l.Elem) {
+	if g.guest != nil && g.isPlain(l.Elem) {
 		return fmt.Sprintf("abi.LoadPlain[%s](c, %s, %s)", g.goType(l.Elem, export), ptr, n)
 	}
 	if t := integer(l.Elem); t != "" && g.guest == nil {
@@ -178,7 +178,7 @@ func (g *generator) storeList(l *wit.List, export bool, v string) string {
 	if isByte(l.Elem) {
 		return fmt.Sprintf("c.StoreBytes(%s)", v)
 	}
-	if g.guest != nil && isPlain(l.Elem) {
+	if g.guest != nil && g.isPlain(l.Elem) {
 		return fmt.Sprintf("abi.StorePlain(c, %s)", v)
 	}
 	if integer(l.Elem) != "" && g.guest == nil {

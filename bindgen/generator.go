@@ -18,7 +18,7 @@ type generator struct {
 
 	names    nameSet
 	typeName map[typeKey]string
-	caseName map[typeKey][]string
+	caseName map[typeKey][]string // of a guest's resource, the variable that holds all
 	// hostName is the Go interface with the functions of an imported interface.
 	hostName map[wit.Owner]string
 	// The interfaces that the component exports, and those that it imports.
@@ -34,7 +34,9 @@ type generator struct {
 	// shortNames are those of types, by what they stand for; shorts is all of them.
 	shortNames map[string]string
 	shorts     nameSet
-	handles    map[*wit.TypeDef]bool // memo of hasExportedResource
+	// Memos of hasExportedResource, isPlain, inMemory, and checkWeight.
+	handles, plain, memory map[*wit.TypeDef]bool
+	weights                map[*wit.TypeDef]int
 	// guest is the package that is written, and guestMembers the functions of
 	// its unit; nil for hosts.
 	guest        *guestPackage
@@ -75,6 +77,9 @@ func newGenerator(opts Options) *generator {
 		shortNames:     map[string]string{},
 		shorts:         nameSet{},
 		handles:        map[*wit.TypeDef]bool{},
+		plain:          map[*wit.TypeDef]bool{},
+		memory:         map[*wit.TypeDef]bool{},
+		weights:        map[*wit.TypeDef]int{},
 	}
 }
 
@@ -241,6 +246,10 @@ func (g *generator) nameTypes(units []*unit) {
 	}
 	for _, key := range keys {
 		switch k := key.def.Kind.(type) {
+		case *wit.Resource:
+			if g.guest != nil && key.export {
+				g.caseName[key] = []string{g.names.pick(g.typeName[key] + "Handles")}
+			}
 		case *wit.Variant:
 			for _, c := range k.Cases {
 				g.caseName[key] = append(g.caseName[key], g.names.pick(g.typeName[key]+exported(c.Name)))
@@ -374,6 +383,9 @@ func (g *generator) checkFunction(u *unit, f *wit.Function) {
 			return
 		}
 		seen[d] = true
+		if g.weight(d) > maxWeight {
+			g.fail("function %s of %s has a type of more than %d parts without names, which is not supported", f.Name, u.describe(), maxWeight)
+		}
 		switch d.Kind.(type) {
 		case *wit.Stream, *wit.Future:
 			g.fail("function %s of %s uses %s, which is not supported", f.Name, u.describe(), d)
@@ -394,6 +406,32 @@ func (g *generator) checkFunction(u *unit, f *wit.Function) {
 			g.errors[g.key(e.Root(), u.exportsTypes())] = true
 		}
 	}
+}
+
+// maxWeight bounds the types that have no names in Go, which are part of names of
+// functions and instances of generic types.
+const maxWeight = 500
+
+// weight returns of how many types a type without a name in Go is made, or a
+// number beyond maxWeight.
+func (g *generator) weight(t wit.Type) int {
+	d, ok := root(t).(*wit.TypeDef)
+	if !ok {
+		return 1
+	}
+	if w := g.weights[d]; w > 0 {
+		return w
+	}
+	w := 1
+	switch k := d.Kind.(type) {
+	case *wit.Record, *wit.Variant, *wit.Enum, *wit.Flags, *wit.Resource:
+	default:
+		for _, part := range parts(k) {
+			w = min(w+g.weight(part), maxWeight+1)
+		}
+	}
+	g.weights[d] = w
+	return w
 }
 
 // asResult returns the result type behind a function's result, or nil.

@@ -325,12 +325,16 @@ func (w *guestWorld) dir(u *unit) string {
 // packageName returns the Go package name for a WIT identifier.
 func packageName(name string) string {
 	name = strings.ToLower(strings.ReplaceAll(name, "-", ""))
-	// Folders of these names have a meaning to the go command.
-	if token.IsKeyword(name) || name == "internal" || name == "vendor" || name == "testdata" {
+	if token.IsKeyword(name) || slices.Contains(reserved, name) {
 		name += "_"
 	}
 	return name
 }
+
+// reserved are names that mean something as folders, to the go command or to
+// Windows, for which the go command refuses them.
+var reserved = strings.Fields(`internal vendor testdata con prn aux nul
+	com0 com1 com2 com3 com4 com5 com6 com7 com8 com9 lpt0 lpt1 lpt2 lpt3 lpt4 lpt5 lpt6 lpt7 lpt8 lpt9`)
 
 // special reports whether a package of that name would hide something that
 // generated code, or most code, refers to, or could not be imported.

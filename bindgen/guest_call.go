@@ -2,6 +2,7 @@ package bindgen
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ashlar-wasm/ashlar/internal/canon"
@@ -53,19 +54,19 @@ func (g *generator) inMemory(t wit.Type) bool {
 	if !ok {
 		return root(t) == wit.String
 	}
+	if in, known := g.memory[d]; known {
+		return in
+	}
+	in := false
 	switch k := d.Kind.(type) {
 	case *wit.List, *wit.Map:
-		return true
+		in = true
 	case *wit.Own, *wit.Borrow, *wit.Resource:
-		return false
 	default:
-		for _, part := range parts(k) {
-			if g.inMemory(part) {
-				return true
-			}
-		}
+		in = slices.ContainsFunc(parts(k), g.inMemory)
 	}
-	return false
+	g.memory[d] = in
+	return in
 }
 
 // usesCall reports whether the code that moves a value mentions the call.

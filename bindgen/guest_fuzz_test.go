@@ -73,7 +73,7 @@ var names = strings.Fields(`
 	load-a store-a lift-a lower-a load-list store-list list list-a option option-a own-a borrow-a result tuple unit map
 	put-pair set-pair labels-a type-a resource-a is-a plain value label set f0 t0 v0 a0 args self err ok failure key at start ptr rep open
 	abi fmt strings context len cap nil true make clear int uint32 uint64 any byte rune float64 append panic main init go select
-	internal vendor testdata con aux types exportt exporta export-t kind-a a-kind interface world ctx call free begin
+	internal vendor testdata con aux com1 types exportt exporta export-t kind-a a-kind interface world ctx call free begin
 	a1 a-1 a1-b http-api HTTP-API api-http utf8 ipv4 url`)
 
 // maker makes choices of data, zeros behind its end.

@@ -171,12 +171,51 @@ func TestGuestCompiles(t *testing.T) {
 	}
 }
 
+// Names of parameters and packages that hid what generated code refers to.
+func TestNamesCompile(t *testing.T) {
+	for _, text := range []string{
+		"interface i { f: func(type-name: string, load-list: list<string>, import-f: u8, errors: string, strings: list<string>) -> string; } world w { import i; export i; }",
+		"interface i { resource a { constructor(); destroy: static func(); drop: func(); rep: func(); } a-destroy: func(); record a-handles { a: own<a> } } world w { import i; export i; }",
+		"interface aux { f: func(); } world main { import aux; import main: interface { g: func(); } import init: aux; export cap: aux; import len: aux; import %world: aux; import codec: aux; }",
+		"interface i { record r { a: u8 } } world w { import a1: interface { use i.{r}; f: func(c: list<r>) -> r; } import v0: i; import c: i; export x: interface { use i.{r}; f: func(a: r, b: r) -> list<r>; } }",
+	} {
+		r, err := wit.ParseText("w.wit", "package a:b; "+text, wit.Options{})
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		for _, world := range r.Main.Worlds {
+			if err := compiles(world); err != nil {
+				t.Errorf("%s: %v", text, err)
+			}
+		}
+	}
+}
+
+// Documentation stays documentation.
+func TestGuestDocumentation(t *testing.T) {
+	for _, text := range documented {
+		r, err := wit.ParseText("w.wit", text, wit.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := compiles(r.Main.World("w")); err != nil {
+			t.Error(err)
+		}
+	}
+	files := guestFiles(t, "package a:b; interface i { /// Opens `x`: https://example.com\n/// */ // \"%s\" 100%d\nf: func(); }\nworld w { import i; }", "w")
+	if want := "// Opens `x`: https://example.com\n// */ // \"%s\" 100%d\nfunc F() {"; !strings.Contains(files["a/b/i/bindings.go"], want) {
+		t.Errorf("missing %s in\n%s", want, files["a/b/i/bindings.go"])
+	}
+}
+
 func TestGuestRefuses(t *testing.T) {
 	for _, test := range []struct{ item, want string }{
 		{"import f: async func();", "function f of world a:b/w is async"},
 		{"import f: func(s: stream<u8>);", "function f of world a:b/w uses stream<u8>"},
 		{"export f: func() -> option<future>;", "function f of world a:b/w uses future"},
 		{"export f: func(e: error-context);", "function f of world a:b/w uses error-context"},
+		{"type a = tuple<u8, u8, u8, u8, u8, u8, u8, u8>; type b = tuple<a, a, a, a, a, a, a, a>; type c = tuple<b, b, b, b, b, b, b, b>; import f: func(c: c);", "more than 500 parts"},
 		{"import f: func(t: tuple<u8, u8, u8, u8, u8, u8, u8, u8, u8, u8, u8, u8, u8, u8, u8, u8, u8>);", "tuple of 17"},
 	} {
 		r, err := wit.ParseText("w.wit", "package a:b; world w { "+test.item+" }", wit.Options{})

@@ -2,6 +2,7 @@ package bindgen
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ashlar-wasm/ashlar/wit"
@@ -19,25 +20,23 @@ func (g *generator) guestTuple(args []string) string {
 
 // isPlain reports whether values of a type have the same form in Go as in the
 // canonical ABI, and hold no references: lists of them are passed as a whole.
-func isPlain(t wit.Type) bool {
+func (g *generator) isPlain(t wit.Type) bool {
 	d, ok := root(t).(*wit.TypeDef)
 	if !ok {
 		return root(t) != wit.String
 	}
+	if plain, known := g.plain[d]; known {
+		return plain
+	}
+	plain := false
 	switch k := d.Kind.(type) {
 	case *wit.Enum, *wit.Flags:
-		return true
-	case *wit.Record, *wit.Tuple:
-		for _, part := range parts(k) {
-			if !isPlain(part) {
-				return false
-			}
-		}
-		return true
-	case *wit.FixedLengthList:
-		return isPlain(k.Elem)
+		plain = true
+	case *wit.Record, *wit.Tuple, *wit.FixedLengthList:
+		plain = !slices.ContainsFunc(parts(k), func(part wit.Type) bool { return !g.isPlain(part) })
 	}
-	return false
+	g.plain[d] = plain
+	return plain
 }
 
 // isImportedResource reports whether a type is a resource that another
@@ -70,9 +69,10 @@ func (g *generator) declareGuestSide(f *outFile, u *unit, key typeKey, intro fun
 	raw := func(way string, params []string, result string) string {
 		return g.rawImport(module, "[resource-"+strings.ToLower(way)+"]"+key.def.Name, name+way, params, result)
 	}
-	f.printf("// %[1]sHandles holds the resources of type [%[1]s] that others own. It is for\n// generated code.\nvar %[1]sHandles = abi.Implementation[%[1]s]{New: %[2]s, Rep: %[3]s, Drop: %[4]s}\n\n",
-		name, raw("New", []string{"uint32"}, "uint32"), raw("Rep", []string{"uint32"}, "uint32"), raw("Drop", []string{"uint32"}, ""))
-	f.printf("//go:wasmexport %s\nfunc %s(rep uint32) { %sHandles.Destroy(rep) }\n\n", u.exportName("[dtor]"+key.def.Name), g.names.pick("export"+name+"Destroy"), name)
+	handles := g.handlesOf(key.def, true)
+	f.printf("// %[5]s holds the resources of type [%[1]s] that others own. It is for\n// generated code.\nvar %[5]s = abi.Implementation[%[1]s]{New: %[2]s, Rep: %[3]s, Drop: %[4]s}\n\n",
+		name, raw("New", []string{"uint32"}, "uint32"), raw("Rep", []string{"uint32"}, "uint32"), raw("Drop", []string{"uint32"}, ""), handles)
+	f.printf("//go:wasmexport %s\nfunc %s(rep uint32) { %s.Destroy(rep) }\n\n", u.exportName("[dtor]"+key.def.Name), g.names.pick("export"+name+"Destroy"), handles)
 }
 
 // module returns the name of the core module that has the functions of an
@@ -94,7 +94,7 @@ func (u *unit) exportName(item string) string {
 
 // handles returns the variable with the resources of an exported type.
 func (g *generator) handlesOf(res *wit.TypeDef, export bool) string {
-	return g.nameOf(g.key(res.Root(), export)) + "Handles"
+	return g.casesOf(g.key(res.Root(), export))[0]
 }
 
 func (g *generator) guestLiftHandle(res *wit.TypeDef, export, own bool, handle string) string {

@@ -12,23 +12,29 @@ import (
 	"go/types"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 )
 
 // A checker finds out whether generated packages would compile, without the go
 // command. What they import from elsewhere is type-checked once.
-type checker struct {
-	fset     *token.FileSet
-	standard types.Importer
-	abi      *types.Package
-}
+type checker struct{ others map[string]*types.Package }
 
 var newChecker = sync.OnceValues(func() (*checker, error) {
-	c := &checker{fset: token.NewFileSet()}
-	c.standard = importer.ForCompiler(c.fset, "source", nil)
-	if _, err := c.standard.Import("github.com/ashlar-wasm/ashlar/component/abi"); err != nil {
-		return nil, err
+	c := &checker{others: map[string]*types.Package{}}
+	fset := token.NewFileSet()
+	source := importer.ForCompiler(fset, "source", nil)
+	paths := []string{abiPath}
+	for _, i := range standard {
+		paths = append(paths, i.path)
+	}
+	for _, path := range paths {
+		pkg, err := source.Import(path)
+		if err != nil {
+			return nil, err
+		}
+		c.others[path] = pkg
 	}
 	names, err := filepath.Glob("../guest/abi/*.go")
 	if err != nil {
@@ -39,14 +45,14 @@ var newChecker = sync.OnceValues(func() (*checker, error) {
 		if strings.HasSuffix(name, "_test.go") {
 			continue
 		}
-		f, err := parser.ParseFile(c.fset, name, nil, parser.SkipObjectResolution)
+		f, err := parser.ParseFile(fset, name, nil, parser.SkipObjectResolution)
 		if err != nil {
 			return nil, err
 		}
 		files = append(files, f)
 	}
-	conf := types.Config{Importer: c.standard, Sizes: types.SizesFor("gc", "wasm")}
-	c.abi, err = conf.Check(guestPath+"/abi", c.fset, files, nil)
+	conf := types.Config{Importer: source, Sizes: types.SizesFor("gc", "wasm")}
+	c.others[guestPath+"/abi"], err = conf.Check(guestPath+"/abi", fset, files, nil)
 	return c, err
 })
 
@@ -87,6 +93,11 @@ func (c *checker) check(root string, files []File, wasm bool) error {
 			return fmt.Errorf("%s: %w", f.Name, err)
 		}
 		folder := path.Join(root, path.Dir(f.Name))
+		for elem := range strings.SplitSeq(folder, "/") {
+			if slices.Contains([]string{"aux", "con", "nul", "prn", "com1", "vendor", "internal", "testdata"}, elem) {
+				return fmt.Errorf("%s means something as an element of a path", elem)
+			}
+		}
 		p.folders[folder] = append(p.folders[folder], file)
 	}
 	for folder := range p.folders {
@@ -154,12 +165,12 @@ type packages struct {
 
 // Import implements types.Importer.
 func (p *packages) Import(name string) (*types.Package, error) {
-	if name == guestPath+"/abi" {
-		return p.abi, nil
+	if pkg := p.others[name]; pkg != nil {
+		return pkg, nil
 	}
 	files, generated := p.folders[name]
 	if !generated {
-		return p.standard.Import(name)
+		return nil, errors.New("there is no such package")
 	}
 	if pkg, known := p.done[name]; known {
 		if pkg == nil {
