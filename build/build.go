@@ -40,10 +40,6 @@ type Result struct {
 	Changed bool
 }
 
-// InitializeSection is the custom section of a component that says, with the contents
-// "once", that all its instances may start from one that was initialised.
-const InitializeSection = "ashlar:initialize"
-
 // runInterface is what the adapter exports for a program with a main function.
 const runInterface = "wasi:cli/run"
 
@@ -57,6 +53,18 @@ func Project(ctx context.Context, p *project.Project, o Options) (*Result, error
 	if err != nil {
 		return nil, err
 	}
+	if err := os.MkdirAll(filepath.Dir(p.Component()), 0o777); err != nil {
+		return nil, err
+	}
+	unlock, err := lock(ctx, p.Component()+".lock", func() {
+		if o.Err != nil {
+			fmt.Fprintln(o.Err, "waiting for another build of the project to end")
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	made, err := compile(ctx, p, world, o)
 	if err != nil {
 		return nil, err
@@ -75,6 +83,9 @@ func Project(ctx context.Context, p *project.Project, o Options) (*Result, error
 	if err != nil {
 		return nil, err
 	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	r.Size, r.Changed = len(component), true
 	if err := replace(path, component); err != nil {
 		return nil, err
@@ -86,9 +97,6 @@ func Project(ctx context.Context, p *project.Project, o Options) (*Result, error
 func compile(ctx context.Context, p *project.Project, world *wit.World, o Options) ([]byte, error) {
 	dir, err := filepath.Abs(p.Dir)
 	if err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(filepath.Join(dir, "build"), 0o777); err != nil {
 		return nil, err
 	}
 	if err := Bind(p, world); err != nil {
@@ -109,7 +117,7 @@ func compile(ctx context.Context, p *project.Project, world *wit.World, o Option
 		t := toolchain.For(p.Language)
 		for _, tool := range t.Tools {
 			if _, err := tool.Find(ctx, dir); err != nil {
-				return nil, fmt.Errorf("to build %s: %w; install: %s", p.Language, err, tool.Install)
+				return nil, fmt.Errorf("to build %s: %w; install: %s", p.Language, err, tool.Install(dir))
 			}
 		}
 		if plan, err = t.Plan(job); err != nil {
@@ -126,10 +134,13 @@ func compile(ctx context.Context, p *project.Project, world *wit.World, o Option
 	}
 	info, err := os.Stat(plan.Output)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("the command left no %s", plan.Output)
+		return nil, fmt.Errorf("the command left no %s: it is to write what ASHLAR_OUTPUT in its environment names, or build.output in %s", plan.Output, project.File)
 	}
 	if err != nil {
 		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no file", plan.Output)
 	}
 	if info.Size() > maxModule {
 		return nil, fmt.Errorf("%s has %d bytes, at most %d are allowed", plan.Output, info.Size(), maxModule)
@@ -169,7 +180,7 @@ func finish(p *project.Project, world *wit.World, made []byte) ([]byte, error) {
 			return nil, err
 		}
 	default:
-		return nil, errors.New("the command made neither a core module nor a component")
+		return nil, errors.New("what the command made is neither a core module nor a component")
 	}
 	component, err := metadata.Write(component, metadata.Metadata{
 		Name: p.Name, Version: p.Version, Description: p.Metadata.Description, Authors: strings.Join(p.Metadata.Authors, ", "),
@@ -179,7 +190,7 @@ func finish(p *project.Project, world *wit.World, made []byte) ([]byte, error) {
 		return nil, err
 	}
 	if p.Initialize != "" {
-		if component, err = metadata.SetSection(component, InitializeSection, []byte(p.Initialize)); err != nil {
+		if component, err = metadata.SetSection(component, binary.InitializeSection, []byte(p.Initialize)); err != nil {
 			return nil, err
 		}
 	}
@@ -224,7 +235,7 @@ func componentOf(p *project.Project, world *wit.World, module []byte) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
-	if p.Language == "go" && p.Initialize == project.InitializeOnce {
+	if p.Language == "go" && p.Initialize == binary.InitializeOnce {
 		if module, err = reseedRand(module); err != nil {
 			return nil, fmt.Errorf("initialize = %q: %w", p.Initialize, err)
 		}

@@ -165,8 +165,8 @@ func (e *Engine) Compile(ctx context.Context, bytes []byte) (*Component, error) 
 // initialisedOnce tells whether a component declares that.
 func initialisedOnce(c *binary.Component) bool {
 	for _, u := range c.Customs {
-		if u.Name == InitializeSection {
-			return string(u.Data) == InitializeOnce
+		if u.Name == binary.InitializeSection {
+			return string(u.Data) == binary.InitializeOnce
 		}
 	}
 	return false

@@ -29,8 +29,9 @@ type PoolOptions struct {
 	// Idle is how many unused sandboxes are kept for later calls; the default is
 	// Concurrent. Below zero none is.
 	Idle int
-	// IdleTime is for how long; the default is a minute. After that, what they begin
-	// with is given back, too, and made again when it is needed.
+	// IdleTime is for how long; the default is a minute. After a quarter of it they keep
+	// no memory of their own. In the end what they begin with is given back, too, and
+	// made again when it is needed.
 	IdleTime time.Duration
 }
 
@@ -235,7 +236,7 @@ func (p *Pool) put(ctx context.Context, i *Instance) error {
 
 // keep makes a slot idle, or closes it if there are enough.
 func (p *Pool) keep(ctx context.Context, s *slot) error {
-	s.since = time.Now()
+	s.since, s.quiet = time.Now(), false
 	p.mu.Lock()
 	if p.closed || len(p.idle) >= p.options.Idle {
 		p.mu.Unlock()
@@ -243,7 +244,7 @@ func (p *Pool) keep(ctx context.Context, s *slot) error {
 	}
 	p.idle = append(p.idle, s)
 	if p.timer == nil {
-		p.timer = time.AfterFunc(p.options.IdleTime, p.expire)
+		p.timer = time.AfterFunc(p.options.IdleTime/4, p.expire)
 	}
 	p.mu.Unlock()
 	return nil
@@ -272,10 +273,45 @@ func (p *Pool) expire() {
 	p.mu.Unlock()
 	now := time.Now()
 	p.giveBack(now.Add(-p.options.IdleTime), true)
+	p.quieten(now.Add(-p.options.IdleTime / 4))
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.idle) > 0 && !p.closed && p.timer == nil {
-		p.timer = time.AfterFunc(max(time.Millisecond, p.idle[0].since.Add(p.options.IdleTime).Sub(now)), p.expire)
+	if (len(p.idle) > 0 || p.snap != nil) && !p.closed && p.timer == nil {
+		p.timer = time.AfterFunc(max(p.options.IdleTime/4, time.Millisecond), p.expire)
+	}
+}
+
+// quieten has slots that are idle since before a time give back what they can.
+func (p *Pool) quieten(before time.Time) {
+	p.mu.Lock()
+	var quiet []*slot
+	p.idle = slices.DeleteFunc(p.idle, func(s *slot) bool {
+		if s.quiet || s.since.After(before) {
+			return false
+		}
+		quiet = append(quiet, s)
+		return true
+	})
+	p.mu.Unlock()
+	good := quiet[:0]
+	for _, s := range quiet {
+		if s.quieten() {
+			good = append(good, s)
+		} else {
+			_ = closeSlot(context.Background(), s)
+		}
+	}
+	p.mu.Lock()
+	closed := p.closed
+	if !closed {
+		p.idle = append(p.idle, good...)
+		slices.SortFunc(p.idle, func(a, b *slot) int { return a.since.Compare(b.since) })
+	}
+	p.mu.Unlock()
+	for _, s := range good {
+		if closed {
+			_ = closeSlot(context.Background(), s)
+		}
 	}
 }
 

@@ -19,6 +19,7 @@ type slot struct {
 	sandbox     *engine.Sandbox
 	instance    *Instance // that runs in it
 	since       time.Time // it is idle
+	quiet       bool      // it has given back what it can
 	comps       []instanceState
 	poll        func()                                             // see canon.Context
 	funcs       []*engine.Func                                     // by plan.funcs, looked up when first called
@@ -99,6 +100,16 @@ func (s *slot) begun() bool { return s.done() == len(s.prepared.component.plan.s
 // close gives everything back. No call may be under way.
 func (s *slot) close(ctx context.Context) error {
 	return errors.Join(s.sandbox.Close(ctx), s.from.release())
+}
+
+// quieten gives back what the slot, which is idle, does not need. It returns whether the
+// slot is still good.
+func (s *slot) quieten() bool {
+	if s.quiet || s.instance != nil {
+		return true
+	}
+	s.quiet = true
+	return s.sandbox.Quieten() == nil
 }
 
 // maxKeptStack bounds the call stack, in bytes, of a function that is kept for the next

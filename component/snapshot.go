@@ -18,8 +18,8 @@ type SnapshotMode uint8
 
 const (
 	// SnapshotAuto is SnapshotInit where nobody can tell the difference, or where the
-	// component declares that it is to be initialised once (see InitializeSection), and
-	// SnapshotData otherwise.
+	// component declares that it is to be initialised once for a deployment, by a custom
+	// section ashlar:initialize with the contents "once", and SnapshotData otherwise.
 	SnapshotAuto SnapshotMode = iota
 	// SnapshotOff makes every instance from scratch.
 	SnapshotOff
@@ -51,15 +51,6 @@ func ParseSnapshotMode(name string) (SnapshotMode, error) {
 	return SnapshotMode(n), nil
 }
 
-// InitializeSection is the custom section of a component by which its author declares
-// that it is meant to be initialised once for a deployment, with the contents
-// InitializeOnce: what its start functions learn of the host may be shared by all
-// instances.
-const (
-	InitializeSection = "ashlar:initialize"
-	InitializeOnce    = "once"
-)
-
 // Freezer is implemented by resources of the host that a snapshot may have: those that
 // an instance which begins in the state of another can have one of its own of.
 type Freezer interface {
@@ -86,6 +77,12 @@ type snapshot struct {
 	shared *sharedSnapshots
 	users  int // under the lock of shared
 }
+
+// Reasons for SnapshotInit.
+const (
+	reasonNoCode = "no code runs to initialise it"
+	reasonOnce   = "the component declares that it is initialised once"
+)
 
 // errCantFreeze is wrapped by errors of freeze for a state that can't be shared.
 var errCantFreeze = errors.New("the state can't be shared")
@@ -319,7 +316,7 @@ func (p *Prepared) takeSnapshot(ctx context.Context, mode SnapshotMode, warmUp f
 	}
 	if none {
 		snap, _, err := p.initialised(ctx, SnapshotInit, nil)
-		return because(snap, err, "no code runs to initialise it")
+		return because(snap, err, reasonNoCode)
 	}
 	once := p.component.once
 	snap, asked, err := p.initialised(ctx, SnapshotInit, nil)
@@ -327,7 +324,7 @@ func (p *Prepared) takeSnapshot(ctx context.Context, mode SnapshotMode, warmUp f
 	case err == nil && len(asked) == 0:
 		return because(snap, nil, "initialising it calls no import")
 	case err == nil && once:
-		return because(snap, nil, "the component declares that it is initialised once")
+		return because(snap, nil, reasonOnce)
 	}
 	reason := "initialising it calls " + some(asked)
 	if err != nil {

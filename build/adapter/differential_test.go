@@ -115,7 +115,7 @@ func moduleCaller(t *testing.T, module []byte, o wasi.Options) caller {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := e.Compile(ctx, module)
+	m, err := e.Compile(ctx, engine.Source{Wasm: module})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -86,7 +86,7 @@ func newBenchOf(t *testing.T, adapter []byte, pages int) *bench {
 			t.Fatal(err)
 		}
 	}
-	code, err := e.Compile(t.Context(), adapter)
+	code, err := e.Compile(t.Context(), engine.Source{Wasm: adapter})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ package project
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"github.com/ashlar-wasm/ashlar/internal/binary"
 	"github.com/ashlar-wasm/ashlar/wit"
 )
 
@@ -86,9 +88,6 @@ const (
 	BindingsDir = "internal/bind"
 )
 
-// InitializeOnce is the value of Project.Initialize other than none.
-const InitializeOnce = "once"
-
 // Error is a mistake in the file.
 type Error struct {
 	Path string
@@ -148,7 +147,7 @@ func Parse(path string, b []byte) (*Project, error) {
 		return nil, &Error{path, line, fmt.Errorf("unknown key %q", strings.Join(e.Key(), "."))}
 	case errors.As(err, &syntax):
 		line, _ := syntax.Position()
-		return nil, &Error{path, line, errors.New(strings.TrimPrefix(syntax.Error(), "toml: "))}
+		return nil, &Error{path, line, inTOML(syntax)}
 	case err != nil:
 		return nil, &Error{path, 0, err}
 	}
@@ -156,6 +155,19 @@ func Parse(path string, b []byte) (*Project, error) {
 		return nil, &Error{path, lineOf(b, key), fmt.Errorf("%s: %w", key, err)}
 	}
 	return p, nil
+}
+
+var wrongType = regexp.MustCompile(`^cannot decode TOML (\w+) into .* of type (.*)$`)
+
+// inTOML says a mistake of syntax or type in terms of the file instead of this package.
+func inTOML(e *toml.DecodeError) error {
+	text := strings.TrimPrefix(e.Error(), "toml: ")
+	m := wrongType.FindStringSubmatch(text)
+	if m == nil {
+		return errors.New(text)
+	}
+	expected := map[string]string{"string": "a string", "[]string": "an array of strings", "bool": "true or false"}[m[2]]
+	return fmt.Errorf("%s: %s where %s is expected", strings.Join(e.Key(), "."), m[1], cmp.Or(expected, "a table"))
 }
 
 var validName = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
@@ -182,11 +194,13 @@ func (p *Project) check() (key string, err error) {
 		return "world", fmt.Errorf("%q: is none of WASI, and there is no key wit with the folder that it is in", p.World)
 	case p.WIT != "" && !filepath.IsLocal(filepath.FromSlash(p.WIT)):
 		return "wit", fmt.Errorf("%q: expected a folder of the project", p.WIT)
-	case p.Initialize != "" && p.Initialize != InitializeOnce:
-		return "initialize", fmt.Errorf("%q: expected %q, or nothing", p.Initialize, InitializeOnce)
+	case p.Initialize != "" && p.Initialize != binary.InitializeOnce:
+		return "initialize", fmt.Errorf("%q: expected %q, or nothing", p.Initialize, binary.InitializeOnce)
 	case p.Build.Output != "" && !filepath.IsLocal(filepath.FromSlash(p.Build.Output)):
 		return "output", fmt.Errorf("%q: expected a file of the project", p.Build.Output)
-	case len(p.Build.Command) > 0 && p.Build.Command[0] == "":
+	case p.Build.Output != "" && p.Build.Command == nil:
+		return "output", errors.New("is of no use without command: what the language's own makes is found")
+	case p.Build.Command != nil && (len(p.Build.Command) == 0 || p.Build.Command[0] == ""):
 		return "command", errors.New("names no program")
 	}
 	return "", nil

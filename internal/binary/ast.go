@@ -17,6 +17,14 @@ type Component struct {
 	Customs []Custom
 }
 
+// InitializeSection is the custom section of a component by which its author declares,
+// with the contents InitializeOnce, that it is meant to be initialised once for a
+// deployment: what its start functions learn of the host may be shared by all instances.
+const (
+	InitializeSection = "ashlar:initialize"
+	InitializeOnce    = "once"
+)
+
 // Custom is a custom section.
 type Custom struct {
 	Offset int

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ashlar-wasm/ashlar/build"
 	"github.com/ashlar-wasm/ashlar/build/metadata"
 	"github.com/ashlar-wasm/ashlar/internal/binary"
 	"github.com/ashlar-wasm/ashlar/internal/wasm"
@@ -131,7 +130,7 @@ func newComponentStrip(s *streams) *cobra.Command {
 	var remove []string
 	var all bool
 	// What is needed to use a component stays.
-	kept := []string{"component-type", build.InitializeSection, "metadata.code.branch_hint", "dylink.0"}
+	kept := []string{"component-type", binary.InitializeSection, "metadata.code.branch_hint", "dylink.0"}
 	cmd := &cobra.Command{
 		Use:   "strip [flags] FILE",
 		Short: "Remove custom sections: debug information, names, producers",

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ashlar-wasm/ashlar/build/metadata"
+	"github.com/ashlar-wasm/ashlar/component"
 	"github.com/ashlar-wasm/ashlar/internal/binary"
 	"github.com/ashlar-wasm/ashlar/internal/wasm"
 	"github.com/ashlar-wasm/ashlar/wit"
@@ -17,18 +18,25 @@ import (
 
 // report is what inspect prints.
 type report struct {
-	File      string            `json:"file"`
-	Kind      string            `json:"kind"` // "component", "wit package" or "core module"
-	Size      int               `json:"size"`
-	Digest    string            `json:"digest"`
-	Imports   []string          `json:"imports"`
-	Exports   []string          `json:"exports"`
-	Modules   []moduleReport    `json:"coreModules,omitempty"`
+	File    string         `json:"file"`
+	Kind    string         `json:"kind"` // "component", "wit package" or "core module"
+	Size    int            `json:"size"`
+	Digest  string         `json:"digest"`
+	Imports []string       `json:"imports"`
+	Exports []string       `json:"exports"`
+	Modules []moduleReport `json:"coreModules,omitempty"`
+	// Snapshot is what sandboxes of a component share unless that is said.
+	Snapshot  *snapshotReport   `json:"snapshot,omitempty"`
 	Producers []wasm.Producer   `json:"producers,omitempty"`
 	Metadata  metadata.Metadata `json:"metadata,omitzero"`
 	// WIT is the world as text. It is empty for core modules, and for
 	// components that import or export what WIT has no words for.
 	WIT string `json:"wit,omitempty"`
+}
+
+type snapshotReport struct {
+	Mode   string `json:"mode"` // "init", or "auto" where it depends on what initialising does
+	Reason string `json:"reason"`
 }
 
 type moduleReport struct {
@@ -114,9 +122,14 @@ func (f *file) inspect() (*report, error) {
 		r.producers(u.Name, u.Data)
 	}
 	r.modules(c)
+	snapshot, err := component.SnapshotOf(f.bytes)
+	if err != nil {
+		return nil, err
+	}
+	r.Snapshot = &snapshotReport{snapshot.Mode.String(), snapshot.Reason}
 	if res, world, err := wit.Decode(f.bytes); err == nil {
 		if world == nil {
-			r.Kind = "wit package"
+			r.Kind, r.Snapshot = "wit package", nil
 		}
 		r.WIT = wit.Print(res.Main)
 	}
@@ -153,6 +166,9 @@ func (r *report) producers(section string, data []byte) {
 func (r *report) print(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "file        %s\nkind        %s\nsize        %d bytes\ndigest      %s\n", r.File, r.Kind, r.Size, r.Digest)
+	if r.Snapshot != nil {
+		fmt.Fprintf(&b, "snapshot    %s: %s\n", r.Snapshot.Mode, r.Snapshot.Reason)
+	}
 	for _, l := range metadataLines(&r.Metadata) {
 		if *l.value != "" {
 			fmt.Fprintf(&b, "%-11s %q\n", l.name, *l.value)

@@ -11,6 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Lazy tells whether memory that is mapped takes no room before it is used.
+const Lazy = true
+
 // methods is the order in which Auto tries.
 var methods = []Method{Scan, Pagemap, Discard, Copy}
 

@@ -8,6 +8,9 @@ import (
 	"math"
 )
 
+// Lazy tells whether memory that is mapped takes no room before it is used.
+const Lazy = false
+
 // methods is the order in which Auto tries.
 var methods = []Method{Copy}
 

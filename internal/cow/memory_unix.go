@@ -12,6 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Lazy tells whether memory that is mapped takes no room before it is used.
+const Lazy = true
+
 // methods is the order in which Auto tries.
 var methods = []Method{Copy, Discard}
 

@@ -100,7 +100,7 @@ func New(c Config) *Engine {
 	}
 	// With one worker, compiling can't be cancelled.
 	workers = max(workers, 2)
-	e := &Engine{workers: workers, heap: c.HeapMemories, space: space, reclaim: c.Reclaim, turns: turns{most: max(1, runtime.GOMAXPROCS(0)-1), all: runtime.GOMAXPROCS(0)}}
+	e := &Engine{workers: workers, heap: c.HeapMemories || !cow.Lazy, space: space, reclaim: c.Reclaim, turns: turns{most: max(1, runtime.GOMAXPROCS(0)-1), all: runtime.GOMAXPROCS(0)}}
 	e.meter = sync.OnceValues(e.instantiateMeter)
 	e.runtime, e.native = newRuntime(rc.WithCoreFeatures(coreFeatures), c)
 	e.compiler = compiler{runtime: e.runtime, workers: workers}

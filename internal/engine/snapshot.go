@@ -254,6 +254,20 @@ func (s *Sandbox) Restore(ctx context.Context) error {
 	return nil
 }
 
+// Quieten gives the pages back that the memories of a sandbox took for themselves, which
+// was restored and is not to be used for a while. After an error it is good for nothing
+// but to be closed.
+func (s *Sandbox) Quieten() error {
+	for _, l := range s.mems.all {
+		if l.mapping != nil {
+			if err := l.mapping.Discard(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // restoreMemory brings a memory back, in contents and size.
 func (s *Sandbox) restoreMemory(l *linearMemory) error {
 	size := uint64(len(l.buffer))

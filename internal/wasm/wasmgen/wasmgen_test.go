@@ -43,7 +43,7 @@ func TestGenerateCompiles(t *testing.T) {
 	for seed := range uint64(150) {
 		e := engine.New(engine.Config{})
 		for _, m := range Generate(FromSeed(seed), Options{}).Modules {
-			if _, err := e.Compile(ctx, encode(t, m.Name, m.Wasm)); err != nil {
+			if _, err := e.Compile(ctx, engine.Source{Wasm: encode(t, m.Name, m.Wasm)}); err != nil {
 				t.Errorf("seed %d, %s: %v", seed, m.Name, err)
 			}
 		}
