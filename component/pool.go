@@ -382,6 +382,9 @@ func (p *Pool) Snapshot() SnapshotInfo {
 	return p.info
 }
 
+// Trim gives back all that is idle, as after IdleTime.
+func (p *Pool) Trim() { p.giveBack(time.Now(), true) }
+
 // Stats returns the counters.
 func (p *Pool) Stats() PoolStats {
 	p.mu.Lock()
