@@ -64,7 +64,13 @@ func TestParseErrors(t *testing.T) {
 		{`"out/core.wasm"`, `"/core.wasm"`, `ashlar.toml:10: output`},
 		{`homepage`, `home`, `ashlar.toml:18: unknown key "metadata.home"`},
 		{`version = `, `version : `, `ashlar.toml:2: `},
-		{`version = "1.2.0-rc.1"`, `version = 1`, `ashlar.toml:2: `},
+		{`version = "1.2.0-rc.1"`, `version = 1`, `ashlar.toml:2: version: integer where a string is expected`},
+		{`proxy = true`, `proxy = "yes"`, `ashlar.toml:11: build.proxy: string where true or false is expected`},
+		{`["make", "core"]`, `"make"`, `ashlar.toml:9: build.command: string where an array of strings is expected`},
+		{`"make", "core"`, `1`, `ashlar.toml:9: build.command: integer where a string is expected`},
+		{`wit = "wit"`, `wit = "wit"` + "\nbuild = 1", `ashlar.toml:6: build: integer where a table is expected`},
+		{`command = ["make", "core"]`, ``, `ashlar.toml:10: output: is of no use without command`},
+		{`["make", "core"]`, `[]`, `ashlar.toml:9: command: names no program`},
 	} {
 		_, err := Parse(File, []byte(strings.Replace(whole, c.old, c.new, 1)))
 		var e *Error
@@ -99,10 +105,17 @@ func TestLoad(t *testing.T) {
 	if _, err := p.ResolveWorld(); err == nil || !strings.Contains(err.Error(), `has no world "other"; it has: greeter`) {
 		t.Errorf("another world: %v", err)
 	}
+	if _, err := p.ResolveWorld(); err == nil || !strings.HasPrefix(err.Error(), filepath.Join(dir, File)+":4: world: ") {
+		t.Errorf("another world: %v, want the line that names it", err)
+	}
 	write(t, dir, "wit/world.wit", "package a:b@1.0.0; world greeter { import x: fun(); }")
 	var syntax *wit.Error
 	if _, err := p.ResolveWorld(); !errors.As(err, &syntax) {
 		t.Errorf("bad WIT: %v", err)
+	}
+	p.WIT = "nowhere"
+	if _, err := p.ResolveWorld(); err == nil || !strings.HasPrefix(err.Error(), filepath.Join(dir, File)+":5: wit: there is no ") {
+		t.Errorf("no WIT: %v", err)
 	}
 }
 

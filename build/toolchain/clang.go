@@ -7,36 +7,76 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 var clangTools = []Tool{
-	{Name: "clang", Install: "apt install clang lld, or " + wasiSDK, find: func(ctx context.Context, _ string) (string, error) {
+	{"clang", func(ctx context.Context, dir string) (string, error) {
 		path, err := clang("clang")
 		if err != nil {
 			return "", err
 		}
-		return ask(ctx, path, "--version")
-	}},
-	{Name: "wasi-libc", Install: "apt install wasi-libc, or " + wasiSDK, find: func(context.Context, string) (string, error) {
-		return sysroot()
-	}},
-	{Name: "compiler-rt", Install: "apt install libclang-rt-dev-wasm32, or " + wasiSDK, find: func(ctx context.Context, _ string) (string, error) {
-		path, err := clang("clang")
-		if err != nil {
-			return "", err
-		}
-		library, err := ask(ctx, path, "--target=wasm32-wasi", "--rtlib=compiler-rt", "-print-libgcc-file-name")
-		if err != nil {
-			return "", err
-		}
-		if _, err := os.Stat(library); err != nil {
-			return "", fmt.Errorf("there is no %s", library)
-		}
-		return library, nil
-	}},
+		return ask(ctx, dir, path, "--version")
+	}, installClang("clang")},
+	{"wasm-ld", func(ctx context.Context, dir string) (string, error) {
+		return fromClang(ctx, dir, "-print-prog-name=wasm-ld")
+	}, installClang("lld")},
+	{"wasi-libc", func(context.Context, string) (string, error) {
+		s, err := findSysroot()
+		return filepath.Join(s.root, "include", s.target), err
+	}, installClang("wasi-libc")},
+	{"compiler-rt", func(ctx context.Context, dir string) (string, error) {
+		return fromClang(ctx, dir, "--rtlib=compiler-rt", "-print-libgcc-file-name")
+	}, installClang("libclang-rt-dev-wasm32")},
 }
 
-const wasiSDK = "https://github.com/WebAssembly/wasi-sdk with WASI_SDK_PATH set"
+// installClang is for parts of it, of which each release of Debian has packages for
+// several versions of the compiler: those named as such are for the one that is its own.
+func installClang(name string) func(dir string) string {
+	return func(dir string) string {
+		if path, err := clang("clang"); err == nil {
+			if _, version, versioned := strings.Cut(filepath.Base(path), "-"); versioned {
+				switch name {
+				case "lld":
+					name = "lld-" + version
+				case "libclang-rt-dev-wasm32":
+					name = "libclang-rt-" + version + "-dev-wasm32"
+				}
+			}
+		}
+		p := packaged{apt: name, other: "unpack https://github.com/WebAssembly/wasi-sdk/releases and set WASI_SDK_PATH to the folder"}
+		if os.Getenv("WASI_SDK_PATH") != "" {
+			p.apt = ""
+		}
+		return p.install(dir)
+	}
+}
+
+// fromClang asks the compiler for a file that it needs, which it names in any case.
+func fromClang(ctx context.Context, dir string, args ...string) (string, error) {
+	path, err := clang("clang")
+	if err != nil {
+		return "", err
+	}
+	target := defaultTarget
+	if s, err := findSysroot(); err == nil {
+		target = s.target
+	}
+	file, err := ask(ctx, dir, path, append([]string{"--target=" + target}, args...)...)
+	if err != nil {
+		return "", err
+	}
+	if !filepath.IsAbs(file) {
+		if _, err := exec.LookPath(file); err != nil {
+			return "", fmt.Errorf("%s is not on the PATH", file)
+		}
+		return file, nil
+	}
+	if _, err := os.Stat(file); err != nil {
+		return "", fmt.Errorf("there is no %s", file)
+	}
+	return file, nil
+}
 
 // clang returns the path of the compiler: of WASI SDK where that is set, else the one
 // on the PATH, which Debian names by its version.
@@ -59,17 +99,24 @@ func clang(name string) (string, error) {
 	return "", fmt.Errorf("%s is not on the PATH", name)
 }
 
-// sysroot returns the folder that has wasi-libc.
-func sysroot() (string, error) {
+// sysroot is the folder that has wasi-libc, and the name of the target that it is for.
+type sysroot struct{ root, target string }
+
+// defaultTarget is WASI 0.1 by the name that all versions of clang know. Later ones
+// prefer wasm32-wasip1, and have nothing else in WASI SDK.
+const defaultTarget = "wasm32-wasi"
+
+func findSysroot() (sysroot, error) {
 	root := "/usr"
 	if sdk := os.Getenv("WASI_SDK_PATH"); sdk != "" {
 		root = filepath.Join(sdk, "share", "wasi-sysroot")
 	}
-	header := filepath.Join(root, "include", "wasm32-wasi", "stdio.h")
-	if _, err := os.Stat(header); err != nil {
-		return "", fmt.Errorf("there is no %s", header)
+	for _, target := range []string{"wasm32-wasip1", defaultTarget} {
+		if _, err := os.Stat(filepath.Join(root, "include", target, "stdio.h")); err == nil {
+			return sysroot{root, target}, nil
+		}
 	}
-	return root, nil
+	return sysroot{}, fmt.Errorf("there is no %s", filepath.Join(root, "include", defaultTarget, "stdio.h"))
 }
 
 func clangPlan(name string, extensions ...string) func(Job) (Plan, error) {
@@ -78,7 +125,7 @@ func clangPlan(name string, extensions ...string) func(Job) (Plan, error) {
 		if err != nil {
 			return Plan{}, err
 		}
-		root, err := sysroot()
+		libc, err := findSysroot()
 		if err != nil {
 			return Plan{}, err
 		}
@@ -86,7 +133,11 @@ func clangPlan(name string, extensions ...string) func(Job) (Plan, error) {
 		if err != nil {
 			return Plan{}, err
 		}
-		args := []string{path, "--target=wasm32-wasi", "--sysroot=" + root, "-Os", "-Wall", "-Isrc", "-ffile-prefix-map=" + j.Dir + "=."}
+		args := []string{path, "--target=" + libc.target, "--sysroot=" + libc.root, "-Os", "-Wall", "-Isrc", "-ffile-prefix-map=" + j.Dir + "=."}
+		if name == "clang++" {
+			// There is nothing to link that would throw or catch any.
+			args = append(args, "-fno-exceptions")
+		}
 		if !j.Runs {
 			args = append(args, "-mexec-model=reactor")
 		}

@@ -29,44 +29,30 @@ func For(language string) *Toolchain {
 // All returns the toolchains of all languages.
 func All() []*Toolchain {
 	node := []Tool{
-		{Name: "node", Install: "https://nodejs.org/en/download", find: program("node", "--version")},
-		{Name: "npm", Install: "https://nodejs.org/en/download", find: program("npm", "--version")},
-		{Name: "jco", Install: "npm install --save-dev @bytecodealliance/jco @bytecodealliance/componentize-js", find: inProject("jco")},
+		{"node", program("node", "--version"), nodePackage.install},
+		{"npm", program("npm", "--version"), nodePackage.install},
+		{"jco", inProject("jco"), installNpm("@bytecodealliance/jco", "@bytecodealliance/componentize-js")},
 	}
-	typescript := Tool{Name: "tsc", Install: "npm install --save-dev typescript", find: inProject("tsc")}
+	typescript := Tool{"tsc", inProject("tsc"), installNpm("typescript")}
+	rust := []Tool{
+		{"cargo", program("cargo", "--version"), rustPackage.install},
+		{"target wasm32-wasip2", findRustTarget, installRustTarget},
+	}
+	python := []Tool{{"componentize-py", program("componentize-py", "--version"), installComponentizePy}}
 	return []*Toolchain{
-		{
-			Language: "go",
-			Tools:    []Tool{{Name: "go", Install: "https://go.dev/dl", find: findGo}},
-			plan:     goPlan,
-		},
-		{
-			Language: "tinygo",
-			Tools:    []Tool{{Name: "tinygo", Install: "https://tinygo.org/getting-started/install", find: program("tinygo", "version")}},
-			plan:     tinygoPlan,
-		},
-		{
-			Language: "rust",
-			Tools: []Tool{
-				{Name: "cargo", Install: "https://rustup.rs", find: program("cargo", "--version")},
-				{Name: "target wasm32-wasip2", Install: "rustup target add wasm32-wasip2", find: findRustTarget},
-			},
-			plan: rustPlan,
-		},
-		{Language: "javascript", Tools: node, plan: javascriptPlan},
-		{Language: "typescript", Tools: append(node[:len(node):len(node)], typescript), plan: typescriptPlan},
-		{
-			Language: "python",
-			Tools:    []Tool{{Name: "componentize-py", Install: "pip install componentize-py", find: program("componentize-py", "--version")}},
-			plan:     pythonPlan,
-		},
-		{Language: "c", Tools: clangTools, plan: clangPlan("clang", ".c")},
-		{Language: "cpp", Tools: clangTools, plan: clangPlan("clang++", ".cpp", ".cc", ".c")},
+		{"go", []Tool{{"go", findGo, installGo}}, goPlan},
+		{"tinygo", []Tool{{"tinygo", program("tinygo", "version"), tinygoPackage.install}}, tinygoPlan},
+		{"rust", rust, rustPlan},
+		{"javascript", node, javascriptPlan},
+		{"typescript", append(node[:len(node):len(node)], typescript), typescriptPlan},
+		{"python", python, pythonPlan},
+		{"c", clangTools, clangPlan("clang", ".c")},
+		{"cpp", clangTools, clangPlan("clang++", ".cpp", ".cc", ".c")},
 	}
 }
 
-// minGo is the first Go release with all that guests need: //go:wasmexport.
-const minGo = 24
+// minGo is the Go release that go.mod of the guest packages asks for.
+const minGo = 26
 
 var goRelease = regexp.MustCompile(`\bgo1\.(\d+)`)
 
@@ -131,19 +117,19 @@ func rustPlan(j Job) (Plan, error) {
 	}, nil
 }
 
-func findRustTarget(ctx context.Context, _ string) (string, error) {
+func findRustTarget(ctx context.Context, dir string) (string, error) {
 	path, err := exec.LookPath("rustc")
 	if err != nil {
 		return "", errors.New("rustc is not on the PATH")
 	}
-	dir, err := ask(ctx, path, "--print", "target-libdir", "--target", "wasm32-wasip2")
+	library, err := ask(ctx, dir, path, "--print", "target-libdir", "--target", "wasm32-wasip2")
 	if err != nil {
 		return "", err
 	}
-	if _, err := os.Stat(dir); err != nil {
-		return "", fmt.Errorf("there is no %s", dir)
+	if _, err := os.Stat(library); err != nil {
+		return "", fmt.Errorf("there is no %s", library)
 	}
-	return dir, nil
+	return library, nil
 }
 
 func javascriptPlan(j Job) (Plan, error) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -65,14 +66,18 @@ func (t *Toolchain) Plan(j Job) (Plan, error) { return t.plan(j) }
 // plan is one whose result is where it is wanted.
 func (j Job) plan(commands ...Command) (Plan, error) { return Plan{commands, j.Output}, nil }
 
-// Run runs a command in a folder.
+// Run runs a command in a folder. If ctx ends it, what it started itself ends too.
 func (c Command) Run(ctx context.Context, dir string, out, errs io.Writer) error {
 	cmd := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, out, errs
 	cmd.Env = append(os.Environ(), c.Env...)
 	// What it started may hold its output open.
 	cmd.WaitDelay = 5 * time.Second
+	release := together(cmd)
 	err := cmd.Run()
+	if ctx.Err() != nil {
+		release()
+	}
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
@@ -87,11 +92,16 @@ func (c Command) Run(ctx context.Context, dir string, out, errs io.Writer) error
 
 // Tool is a program, or something else that has to be there.
 type Tool struct {
-	Name    string
-	Install string // the command that installs it, or where to get it
+	Name string
 	// find returns what it is, as a path or version, in a project's folder.
 	find func(ctx context.Context, dir string) (string, error)
+	// install returns the command that installs it on this machine.
+	install func(dir string) string
 }
+
+// Install returns the command that installs the tool on this machine, or else says where
+// it is to be had. dir is as for Find.
+func (t *Tool) Install(dir string) string { return t.install(dir) }
 
 // Find returns what is there of the tool, its version if it tells. dir is the folder of
 // a project, or any other. The error says what is missing.
@@ -103,12 +113,12 @@ func (t *Tool) Find(ctx context.Context, dir string) (string, error) {
 
 // program finds a program on the PATH and asks it for its version.
 func program(name string, version ...string) func(context.Context, string) (string, error) {
-	return func(ctx context.Context, _ string) (string, error) {
+	return func(ctx context.Context, dir string) (string, error) {
 		path, err := exec.LookPath(name)
 		if err != nil {
 			return "", fmt.Errorf("%s is not on the PATH", name)
 		}
-		return ask(ctx, path, version...)
+		return ask(ctx, dir, path, version...)
 	}
 }
 
@@ -117,15 +127,24 @@ func inProject(name string) func(context.Context, string) (string, error) {
 	return func(ctx context.Context, dir string) (string, error) {
 		path, err := exec.LookPath(npmProgram(dir, name))
 		if err != nil {
+			if _, err := os.Stat(filepath.Join(dir, "package.json")); errors.Is(err, fs.ErrNotExist) {
+				return "", fmt.Errorf("each project has its own %s", name)
+			}
 			return "", fmt.Errorf("%s is not installed in the project", name)
 		}
-		return ask(ctx, path, "--version")
+		return ask(ctx, dir, path, "--version")
 	}
 }
 
-// ask runs a program for the first line that it prints.
-func ask(ctx context.Context, path string, args ...string) (string, error) {
+// ask runs a program for the first line that it prints. What is in the folder may decide
+// which version of it answers.
+func ask(ctx context.Context, dir, path string, args ...string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
 	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Dir = dir
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
 	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")

@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -38,13 +41,13 @@ already.`,
 			if !quiet {
 				o.Command = func(c toolchain.Command) { fmt.Fprintln(s.err, "$", c) }
 			}
-			r, err := build.Project(c.Context(), p, o)
-			var we *wit.Error
-			if errors.As(err, &we) {
-				return withCode(exitInvalid, err)
-			}
+			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			// A second signal ends the process.
+			context.AfterFunc(ctx, stop)
+			r, err := build.Project(ctx, p, o)
 			if err != nil {
-				return err
+				return ofProject(err)
 			}
 			state := "unchanged"
 			if r.Changed {
@@ -64,14 +67,20 @@ already.`,
 // loadProject reads the project of a folder.
 func loadProject(dir string) (*project.Project, error) {
 	p, err := project.Load(dir)
-	var mistake *project.Error
-	switch {
-	case errors.As(err, &mistake):
-		return nil, withCode(exitInvalid, err)
-	case errors.Is(err, project.ErrNone):
+	if errors.Is(err, project.ErrNone) {
 		return nil, withCode(exitUsage, err)
 	}
-	return p, err
+	return p, ofProject(err)
+}
+
+// ofProject gives an error its exit code if it is a mistake in ashlar.toml or WIT.
+func ofProject(err error) error {
+	var inFile *project.Error
+	var inWIT *wit.Error
+	if errors.As(err, &inFile) || errors.As(err, &inWIT) {
+		return withCode(exitInvalid, err)
+	}
+	return err
 }
 
 // fileOrProject returns the file that is named, or else what was built of the project in

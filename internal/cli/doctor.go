@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -41,10 +42,14 @@ the project.`,
 			}
 			asked := true
 			if len(args) == 0 {
-				if p, err := project.Load(dir); err == nil {
+				p, err := loadProject(dir)
+				switch {
+				case err == nil:
 					args = []string{p.Language}
-				} else {
+				case errors.Is(err, project.ErrNone):
 					args, asked = project.Languages(), false
+				default:
+					return err
 				}
 			}
 			found := []diagnosis{}
@@ -59,7 +64,7 @@ the project.`,
 					version, err := tool.Find(c.Context(), dir)
 					if err != nil {
 						missing++
-						d.Missing, d.Install = err.Error(), tool.Install
+						d.Missing, d.Install = err.Error(), tool.Install(dir)
 					} else {
 						d.Found = version
 					}

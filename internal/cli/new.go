@@ -10,6 +10,7 @@ import (
 	"github.com/ashlar-wasm/ashlar/build"
 	"github.com/ashlar-wasm/ashlar/build/project"
 	"github.com/ashlar-wasm/ashlar/build/template"
+	"github.com/ashlar-wasm/ashlar/build/toolchain"
 )
 
 func newNew(s *streams) *cobra.Command {
@@ -32,6 +33,9 @@ or is empty. The name of the project is that of the folder, unless --name is giv
 					return err
 				}
 				o.Name = filepath.Base(abs)
+				if !project.ValidName(o.Name) {
+					return usageError("the folder %q gives no name: give one with --name, lower-case words with hyphens", o.Name)
+				}
 			}
 			made, err := template.Files(o)
 			if err != nil {
@@ -55,7 +59,7 @@ or is empty. The name of the project is that of the folder, unless --name is giv
 			fmt.Fprintf(s.err, "made %s in %s, %d files\n", o.Name, dir, len(made))
 			steps := []string{}
 			if dir != "." {
-				steps = append(steps, "cd "+dir)
+				steps = append(steps, toolchain.Command{Args: []string{"cd", dir}}.String())
 			}
 			if o.Language == "javascript" || o.Language == "typescript" {
 				steps = append(steps, "npm install")
