@@ -46,6 +46,7 @@
 package bindgen
 
 import (
+	"bytes"
 	"fmt"
 	"go/ast"
 	"go/format"
@@ -139,8 +140,19 @@ func (f *outFile) source(pkg string, imports []goImport) ([]byte, error) {
 	}
 	b.WriteString(")\n\n")
 	b.WriteString(f.body.String())
-	return format.Source([]byte(strings.Replace(b.String(), "import (\n\n\n)\n\n", "", 1)))
+	src := []byte(strings.Replace(b.String(), "import (\n\n\n)\n\n", "", 1))
+	// Lists in comments may need more than one turn.
+	for range maxFormats {
+		formatted, err := format.Source(src)
+		if err != nil || bytes.Equal(formatted, src) {
+			return formatted, err
+		}
+		src = formatted
+	}
+	return src, nil
 }
+
+const maxFormats = 5
 
 // references returns the names that source code uses in front of a selector.
 func references(src string) (map[string]bool, error) {

@@ -2,6 +2,7 @@ package bindgen
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ashlar-wasm/ashlar/internal/canon"
@@ -127,12 +128,12 @@ func (g *generator) units() []*unit {
 		if export {
 			items = g.world.Exports
 		}
-		own := &unit{owner: g.world, export: export}
+		own := &unit{owner: g.world, export: export, docs: g.world.Docs}
 		for _, item := range items {
 			switch {
 			case item.Interface != nil:
 				i := instanceOf(item)
-				u := &unit{owner: i, iface: i, label: item.Name, extern: item.ExternName(), export: export, functions: i.Functions, docs: i.Docs}
+				u := &unit{owner: i, iface: i, label: item.Name, extern: item.ExternName(), export: export, functions: i.Functions, docs: paragraphs(item.Docs, i.Docs)}
 				if export {
 					g.exportedIfaces[i] = true
 				} else {
@@ -454,6 +455,11 @@ func comment(f *outFile, first, docs string) {
 	lines(f, docs)
 }
 
+// paragraphs joins documentation from several places.
+func paragraphs(docs ...string) string {
+	return strings.Join(slices.DeleteFunc(docs, func(d string) bool { return d == "" }), "\n\n")
+}
+
 func lines(f *outFile, docs string) {
 	for line := range strings.SplitSeq(docs, "\n") {
 		f.printf("%s\n", docLine(line))
@@ -466,7 +472,7 @@ func lines(f *outFile, docs string) {
 func docLine(line string) string {
 	line = strings.TrimRight("// "+strings.ReplaceAll(line, "\ufeff", ""), " \t\r\n")
 	if strings.HasPrefix(strings.TrimSpace(line[2:]), "+build") {
-		line = strings.Replace(line, "+", "+ ", 1)
+		line = strings.Replace(line, "+build", "`+build`", 1)
 	}
 	return line
 }

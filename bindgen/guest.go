@@ -351,14 +351,8 @@ func (p *guestPackage) write() {
 	p.other = &outFile{name: "core_other.go", constraint: "!wasm"}
 	g := p.gen
 	g.files, g.codec = []*outFile{p.body}, p.codec
-	for _, u := range p.units {
-		if len(u.docs) > 0 && len(p.units) == 1 {
-			p.body.doc = fmt.Sprintf("Package %s has the bindings of %s.\n\n%s", p.name, u.describe(), u.docs)
-		}
-	}
-	if p.body.doc == "" {
-		p.body.doc = fmt.Sprintf("Package %s has the bindings of %s.", p.name, p.units[0].describe())
-	}
+	u := p.units[0] // the other one of the world itself has the same documentation
+	p.body.doc = paragraphs(fmt.Sprintf("Package %s has the bindings of %s.", p.name, u.describe()), u.docs)
 	done := map[typeKey]bool{}
 	for _, u := range p.units {
 		members := g.members(u)

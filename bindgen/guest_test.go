@@ -203,7 +203,16 @@ func TestGuestDocumentation(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	files := guestFiles(t, "package a:b; interface i { /// Opens `x`: https://example.com\n/// */ // \"%s\" 100%d\nf: func(); }\nworld w { import i; }", "w")
+	files := guestFiles(t, "package a:b;\n/// What i is.\ninterface i { f: func(); }\n/// What the world is.\nworld w {\n/// One i.\nimport one: i; import f: func(); export g: func(); }", "w")
+	for file, want := range map[string]string{
+		"bindings.go":     "// Package bind has the bindings of world a:b/w.\n//\n// What the world is.\npackage bind",
+		"one/bindings.go": "// Package one has the bindings of one (a:b/i).\n//\n// One i.\n//\n// What i is.\npackage one",
+	} {
+		if !strings.Contains(files[file], want) {
+			t.Errorf("%s: missing %s in\n%s", file, want, files[file])
+		}
+	}
+	files = guestFiles(t, "package a:b; interface i { /// Opens `x`: https://example.com\n/// */ // \"%s\" 100%d\nf: func(); }\nworld w { import i; }", "w")
 	if want := "// Opens `x`: https://example.com\n// */ // \"%s\" 100%d\nfunc F() {"; !strings.Contains(files["a/b/i/bindings.go"], want) {
 		t.Errorf("missing %s in\n%s", want, files["a/b/i/bindings.go"])
 	}

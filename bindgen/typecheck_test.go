@@ -10,50 +10,40 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
+	"io"
+	"os"
+	"os/exec"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 )
 
 // A checker finds out whether generated packages would compile, without the go
-// command. What they import from elsewhere is type-checked once.
-type checker struct{ others map[string]*types.Package }
+// command. It asks that once for what they import from elsewhere.
+type checker struct{ others types.Importer }
 
 var newChecker = sync.OnceValues(func() (*checker, error) {
-	c := &checker{others: map[string]*types.Package{}}
-	fset := token.NewFileSet()
-	source := importer.ForCompiler(fset, "source", nil)
-	paths := []string{abiPath}
-	for _, i := range standard {
-		paths = append(paths, i.path)
-	}
-	for _, path := range paths {
-		pkg, err := source.Import(path)
+	compiled := map[string]string{} // files by import path
+	for dir, paths := range map[string][]string{".": {"context", "errors", "fmt", "strings", abiPath}, "../guest": {"./abi"}} {
+		list := exec.Command("go", append([]string{"list", "-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}"}, paths...)...)
+		list.Dir, list.Stderr = dir, os.Stderr
+		out, err := list.Output()
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("go list: %w", err)
 		}
-		c.others[path] = pkg
-	}
-	names, err := filepath.Glob("../guest/abi/*.go")
-	if err != nil {
-		return nil, err
-	}
-	var files []*ast.File
-	for _, name := range names {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
+		for line := range strings.Lines(string(out)) {
+			path, file, _ := strings.Cut(strings.TrimSpace(line), " ")
+			compiled[path] = file
 		}
-		f, err := parser.ParseFile(fset, name, nil, parser.SkipObjectResolution)
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, f)
 	}
-	conf := types.Config{Importer: source, Sizes: types.SizesFor("gc", "wasm")}
-	c.others[guestPath+"/abi"], err = conf.Check(guestPath+"/abi", fset, files, nil)
-	return c, err
+	return &checker{importer.ForCompiler(token.NewFileSet(), "gc", func(path string) (io.ReadCloser, error) {
+		file, ok := compiled[path]
+		if !ok {
+			return nil, errors.New("there is no such package")
+		}
+		return os.Open(file)
+	})}, nil
 })
 
 // check reports what is wrong with the packages in the folder with import path
@@ -165,12 +155,9 @@ type packages struct {
 
 // Import implements types.Importer.
 func (p *packages) Import(name string) (*types.Package, error) {
-	if pkg := p.others[name]; pkg != nil {
-		return pkg, nil
-	}
 	files, generated := p.folders[name]
 	if !generated {
-		return nil, errors.New("there is no such package")
+		return p.others.Import(name)
 	}
 	if pkg, known := p.done[name]; known {
 		if pkg == nil {
