@@ -30,6 +30,10 @@ var clangTools = []Tool{
 	}, installClang("libclang-rt-dev-wasm32")},
 }
 
+var clangppTools = append(clangTools[:len(clangTools):len(clangTools)], Tool{"libc++", func(ctx context.Context, dir string) (string, error) {
+	return fromClang(ctx, dir, "-print-file-name=libc++.a")
+}, installClang("libc++-dev-wasm32")})
+
 // installClang is for parts of it, of which each release of Debian has packages for
 // several versions of the compiler: those named as such are for the one that is its own.
 func installClang(name string) func(dir string) string {
@@ -39,8 +43,8 @@ func installClang(name string) func(dir string) string {
 				switch name {
 				case "lld":
 					name = "lld-" + version
-				case "libclang-rt-dev-wasm32":
-					name = "libclang-rt-" + version + "-dev-wasm32"
+				case "libclang-rt-dev-wasm32", "libc++-dev-wasm32":
+					name = strings.Replace(name, "-dev", "-"+version+"-dev", 1)
 				}
 			}
 		}
@@ -58,19 +62,16 @@ func fromClang(ctx context.Context, dir string, args ...string) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	target := defaultTarget
+	target := []string{"--target=" + defaultTarget}
 	if s, err := findSysroot(); err == nil {
-		target = s.target
+		target = s.flags()
 	}
-	file, err := ask(ctx, dir, path, append([]string{"--target=" + target}, args...)...)
+	file, err := ask(ctx, dir, path, append(target, args...)...)
 	if err != nil {
 		return "", err
 	}
-	if !filepath.IsAbs(file) {
-		if _, err := exec.LookPath(file); err != nil {
-			return "", fmt.Errorf("%s is not on the PATH", file)
-		}
-		return file, nil
+	if !filepath.IsAbs(file) { // it did not find it
+		return "", fmt.Errorf("there is no %s", file)
 	}
 	if _, err := os.Stat(file); err != nil {
 		return "", fmt.Errorf("there is no %s", file)
@@ -101,6 +102,8 @@ func clang(name string) (string, error) {
 
 // sysroot is the folder that has wasi-libc, and the name of the target that it is for.
 type sysroot struct{ root, target string }
+
+func (s sysroot) flags() []string { return []string{"--target=" + s.target, "--sysroot=" + s.root} }
 
 // defaultTarget is WASI 0.1 by the name that all versions of clang know. Later ones
 // prefer wasm32-wasip1, and have nothing else in WASI SDK.
@@ -133,7 +136,8 @@ func clangPlan(name string, extensions ...string) func(Job) (Plan, error) {
 		if err != nil {
 			return Plan{}, err
 		}
-		args := []string{path, "--target=" + libc.target, "--sysroot=" + libc.root, "-Os", "-Wall", "-Isrc", "-ffile-prefix-map=" + j.Dir + "=."}
+		args := append([]string{path}, libc.flags()...)
+		args = append(args, "-Os", "-Wall", "-Isrc", "-ffile-prefix-map="+j.Dir+"=.")
 		if name == "clang++" {
 			// There is nothing to link that would throw or catch any.
 			args = append(args, "-fno-exceptions")

@@ -47,7 +47,7 @@ func All() []*Toolchain {
 		{"typescript", append(node[:len(node):len(node)], typescript), typescriptPlan},
 		{"python", python, pythonPlan},
 		{"c", clangTools, clangPlan("clang", ".c")},
-		{"cpp", clangTools, clangPlan("clang++", ".cpp", ".cc", ".c")},
+		{"cpp", clangppTools, clangPlan("clang++", ".cpp", ".cc", ".c")},
 	}
 }
 

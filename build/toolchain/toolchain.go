@@ -72,7 +72,7 @@ func (c Command) Run(ctx context.Context, dir string, out, errs io.Writer) error
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, out, errs
 	cmd.Env = append(os.Environ(), c.Env...)
 	// What it started may hold its output open.
-	cmd.WaitDelay = 5 * time.Second
+	cmd.WaitDelay = 2 * time.Second
 	release := together(cmd)
 	err := cmd.Run()
 	if ctx.Err() != nil {

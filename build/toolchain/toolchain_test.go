@@ -59,6 +59,14 @@ func TestPlans(t *testing.T) {
 			t.Errorf("%s:\n%s -> %s, want\n%s -> %s", c.language, got, p.Output, c.want, c.output)
 		}
 	}
+	// A WASI SDK that has the target by its later name only.
+	sysroot := filepath.Join(dir, "sdk", "share", "wasi-sysroot", "include")
+	if err := os.Rename(filepath.Join(sysroot, "wasm32-wasi"), filepath.Join(sysroot, "wasm32-wasip1")); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := For("c").Plan(program); err != nil || !slices.Contains(p.Commands[0].Args, "--target=wasm32-wasip1") {
+		t.Errorf("WASI SDK without wasm32-wasi: %v, %v", p, err)
+	}
 	library.WIT = ""
 	if _, err := For("python").Plan(library); err == nil || !strings.Contains(err.Error(), "key wit") {
 		t.Errorf("python without WIT: %v", err)
