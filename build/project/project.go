@@ -137,6 +137,7 @@ func Load(dir string) (*Project, error) {
 // Parse reads the contents of a file; path is for errors, which are [*Error]s.
 func Parse(path string, b []byte) (*Project, error) {
 	p := &Project{}
+	b = bytes.TrimPrefix(b, []byte("\ufeff")) // as some editors begin files
 	err := toml.NewDecoder(bytes.NewReader(b)).DisallowUnknownFields().Decode(p)
 	var strict *toml.StrictMissingError
 	var syntax *toml.DecodeError

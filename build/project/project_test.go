@@ -48,6 +48,9 @@ func TestParse(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
+	if got, err := Parse(File, []byte("\ufeff"+strings.ReplaceAll(whole, "\n", "\r\n"))); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("from Windows: %+v, %v", got, err)
+	}
 }
 
 func TestParseErrors(t *testing.T) {

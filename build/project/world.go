@@ -19,8 +19,8 @@ func (p *Project) ResolveWorld() (*wit.World, error) {
 	if p.WIT == "" {
 		// A package that needs the world has it found.
 		r, err := wit.ParseText(File, "package ashlar:project; world project { include "+p.World+"; }", opts)
-		if err != nil && !strings.Contains(p.World, "@") {
-			return nil, p.wrong("world", "%q has no version, as %s@%s has", p.World, p.World, wasiwit.Version)
+		if err != nil && strings.HasPrefix(p.World, "wasi:") && !strings.Contains(p.World, "@") {
+			return nil, p.wrong("world", "%q has no version: %s@0.2.0 is what all hosts have", p.World, p.World)
 		}
 		if err != nil {
 			return nil, p.wrong("world", "no world %s in WASI %s or before, as wasi:cli/command@0.2.0 and wasi:http/proxy@0.2.0 are", p.World, wasiwit.Version)
