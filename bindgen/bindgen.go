@@ -76,7 +76,8 @@ type File struct {
 // file for each interface. The same input gives the same output.
 //
 // It is an error if the world uses the asynchronous ABI (async functions,
-// streams, futures, error contexts).
+// streams, futures, error contexts), or a type of more than 500 parts that have no
+// names in Go, counted again wherever they occur.
 func Host(opts Options) ([]File, error) {
 	g := newGenerator(opts)
 	if err := g.run(); err != nil {

@@ -74,7 +74,8 @@ const guestPath = "github.com/ashlar-wasm/ashlar/guest"
 // panic then.
 //
 // It is an error if the world uses the asynchronous ABI (async functions,
-// streams, futures, error contexts).
+// streams, futures, error contexts), or a type of more than 500 parts that have no
+// names in Go, counted again wherever they occur.
 func Guest(opts GuestOptions) ([]File, error) {
 	w := &guestWorld{
 		runtime: opts.Runtime,
