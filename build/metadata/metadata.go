@@ -63,7 +63,7 @@ func Read(b []byte) (Metadata, error) {
 }
 
 // Write returns a module or component with the metadata whose fields are not empty in
-// place of what it has of these, at its end.
+// place of what it has of these, at its end. They are to be valid.
 func Write(b []byte, m Metadata) ([]byte, error) {
 	sections, err := split(b)
 	if err != nil {
@@ -71,6 +71,9 @@ func Write(b []byte, m Metadata) ([]byte, error) {
 	}
 	names, err := namesSection(b)
 	if err != nil {
+		return nil, err
+	}
+	if err := m.Validate(); err != nil {
 		return nil, err
 	}
 	fields := slices.DeleteFunc(m.fields(), func(f field) bool { return *f.value == "" })

@@ -16,6 +16,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"github.com/ashlar-wasm/ashlar/build/metadata"
 	"github.com/ashlar-wasm/ashlar/internal/binary"
 	"github.com/ashlar-wasm/ashlar/wit"
 )
@@ -203,6 +204,10 @@ func (p *Project) check() (key string, err error) {
 		return "output", errors.New("is of no use without command: what the language's own makes is found")
 	case p.Build.Command != nil && (len(p.Build.Command) == 0 || p.Build.Command[0] == ""):
 		return "command", errors.New("names no program")
+	}
+	described := metadata.Metadata{Licenses: p.Metadata.Licenses, Source: p.Metadata.Source, Homepage: p.Metadata.Homepage}
+	if e, wrong := errors.AsType[*metadata.InvalidError](described.Validate()); wrong {
+		return e.Field, e.Err
 	}
 	return "", nil
 }

@@ -73,6 +73,8 @@ func TestParseErrors(t *testing.T) {
 		{`"make", "core"`, `1`, `ashlar.toml:9: build.command: integer where a string is expected`},
 		{`wit = "wit"`, `wit = "wit"` + "\nbuild = 1", `ashlar.toml:6: build: integer where a table is expected`},
 		{`command = ["make", "core"]`, ``, `ashlar.toml:10: output: is of no use without command`},
+		{`"Apache-2.0"`, `"Apache 2.0"`, `ashlar.toml:16: licenses: "Apache 2.0" is no SPDX expression`},
+		{`homepage = "https://example.com"`, `homepage = "example.com"`, `ashlar.toml:18: homepage: "example.com" is no URL`},
 		{`["make", "core"]`, `[]`, `ashlar.toml:9: command: names no program`},
 	} {
 		_, err := Parse(File, []byte(strings.Replace(whole, c.old, c.new, 1)))
