@@ -209,7 +209,7 @@ func (s *System) Close() error {
 // in place of those of the Options. They count as those of a guest of their own,
 // with limits of its own; all calls without count as those of one guest.
 func WithStdio(ctx context.Context, in io.Reader, out, errs io.Writer) context.Context {
-	return grant.WithStdio(ctx, grant.NewStdio(in, out, errs))
+	return grant.WithStdio(ctx, in, out, errs)
 }
 
 // insecure gives fast random bytes that must not protect anything.

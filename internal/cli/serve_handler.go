@@ -20,94 +20,143 @@ const handlerInterface = "wasi:http/incoming-handler@0.2.0"
 // queueTime is how long a request waits for its turn.
 const queueTime = 10 * time.Second
 
+var errRequestTime = errors.New("time limit for the request exceeded")
+
 // handler serves requests with a component under the options' bounds.
 type handler struct {
 	options *serveOptions
 	pool    *component.Pool
 	log     *serveLog
+	guest   wasihttp.Handler
 	last    atomic.Uint64 // number of the last request
 }
 
 func (o *serveOptions) handler(pool *component.Pool, log *serveLog) *handler {
-	return &handler{options: o, log: log, pool: pool}
+	return &handler{options: o, log: log, pool: pool, guest: wasihttp.Handler{
+		Instantiate: func(ctx context.Context) (wasihttp.Instance, error) { return exchangeOf(ctx).instance, nil },
+		Error:       func(r *http.Request, err error) { exchangeOf(r.Context()).failed(err) },
+	}}
 }
 
-func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	id := h.last.Add(1)
-	start := time.Now()
-	rec := &recorder{ResponseWriter: w}
-	limited, refuse := context.WithCancelCause(r.Context())
-	defer refuse(nil)
-	ctx, cancel := context.WithTimeoutCause(limited, time.Duration(h.options.requestTimeout), errors.New("time limit for the request exceeded"))
-	defer cancel()
-	out, errs := h.log.guest(id, "stdout"), h.log.guest(id, "stderr")
-	var cpu time.Duration
-	defer func() {
-		p := recover()
-		out.Close()
-		errs.Close()
-		if p != nil && p != http.ErrAbortHandler {
-			h.log.printf("request %d: %s %s: panic: %v\n%s", id, r.Method, quoteURL(r), p, debug.Stack())
-		}
-		if rec.refused() {
-			rec.refuse()
-			p = nil
-		}
-		if h.options.verbose {
-			h.log.printf("request %d: %s %s %d %dB %v, CPU time %v", id, r.Method, quoteURL(r), rec.status, rec.bytes,
-				time.Since(start).Round(time.Microsecond), cpu.Round(time.Microsecond))
-		}
-		if p != nil {
-			panic(http.ErrAbortHandler)
-		}
-	}()
-	reached := func(e *component.LimitError) { h.log.printf("request %d: %v", id, e) }
-	r = r.WithContext(wasi.WithStdio(context.WithValue(ctx, limitLogKey{}, reached), nil, out, errs))
-	tooLarge := func() {
-		rec.tooLarge.Store(true)
-		refuse(fmt.Errorf("the body is over the limit of %s", h.options.maxBody.String()))
+// exchange is a request with its response. What one needs is here in one piece, and the
+// parts that few need are made when they do.
+type exchange struct {
+	*handler
+	id        uint64
+	start     time.Time
+	request   *http.Request
+	response  recorder
+	context   exchangeContext
+	wait      lazyContext // ends when it waited for its turn for long enough, too
+	out, errs guestLog
+	instance  *component.Instance // once it has one
+}
+
+// exchangeContext is the context of a guest's calls.
+type exchangeContext struct {
+	lazyContext
+	exchange *exchange
+}
+
+type exchangeKey struct{}
+
+// Value implements context.Context.
+func (c *exchangeContext) Value(key any) any {
+	switch key.(type) {
+	case exchangeKey:
+		return c.exchange
+	case limitLogKey:
+		return c.exchange.reached
 	}
+	return c.lazyContext.Value(key)
+}
+
+func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{}).(*exchange) }
+
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{handler: h, id: h.last.Add(1), start: time.Now(), request: r}
+	x.response.ResponseWriter = w
+	x.out, x.errs = h.log.guest(x.id, "stdout"), h.log.guest(x.id, "stderr")
+	x.context.exchange = x
+	x.context.Context, x.context.late = r.Context(), errRequestTime
+	x.context.deadline = x.start.Add(time.Duration(h.options.requestTimeout))
+	defer x.context.release()
+	defer func() { x.end(recover()) }()
+	x.request = r.WithContext(wasi.WithStdio(&x.context, nil, &x.out, &x.errs))
 	if r.ContentLength > int64(h.options.maxBody) {
-		tooLarge()
-		h.failed(id, r, nil, context.Cause(ctx))
+		x.tooLarge()
+		x.failed(context.Cause(&x.context))
 		return
 	}
 	if r.Body != http.NoBody {
-		r.Body = &limitedBody{http.MaxBytesReader(w, r.Body, int64(h.options.maxBody)), tooLarge}
+		x.request.Body = &limitedBody{http.MaxBytesReader(w, r.Body, int64(h.options.maxBody)), x.tooLarge}
 	}
-	begun := false
-	wait, stop := context.WithTimeoutCause(r.Context(), queueTime, component.ErrPoolFull)
-	defer stop()
-	err := h.pool.Do(wait, func(i *component.Instance) error {
-		begun = true
-		defer func() { cpu = i.CPU() }()
-		(&wasihttp.Handler{
-			Instantiate: func(context.Context) (wasihttp.Instance, error) { return i, nil },
-			Error:       func(r *http.Request, err error) { h.failed(id, r, i, err) },
-		}).ServeHTTP(rec, r)
-		return nil
-	})
+	x.wait.Context, x.wait.deadline, x.wait.late = x.request.Context(), x.start.Add(queueTime), component.ErrPoolFull
+	defer x.wait.release()
+	err := h.pool.Do(&x.wait, x.serve)
 	switch {
 	case err == nil:
-	case begun:
-		h.failed(id, r, nil, err)
+	case x.instance != nil:
+		x.failed(err)
 	case errors.Is(err, component.ErrPoolFull):
-		h.log.printf("request %d: %s %s: refused: %d requests are being handled", id, r.Method, quoteURL(r), h.options.maxConcurrent)
-		rec.Header().Set("Retry-After", "1")
-		http.Error(rec, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
+		h.log.printf("request %d: %s %s: refused: %d requests are being handled", x.id, r.Method, quoteURL(r), h.options.maxConcurrent)
+		x.response.Header().Set("Retry-After", "1")
+		http.Error(&x.response, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 	default:
-		h.failed(id, r, nil, err)
-		http.Error(rec, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		x.failed(err)
+		http.Error(&x.response, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 	}
 }
 
-func (h *handler) failed(id uint64, r *http.Request, i *component.Instance, err error) {
-	if r.Context().Err() != nil && context.Cause(r.Context()) == context.Canceled {
+// serve has an instance of the pool's respond.
+func (x *exchange) serve(i *component.Instance) error {
+	x.instance = i
+	x.guest.ServeHTTP(&x.response, x.request)
+	return nil
+}
+
+// end ends an exchange, in which there was a panic with p if that is not nil.
+func (x *exchange) end(p any) {
+	x.out.Close()
+	x.errs.Close()
+	r := x.request
+	if p != nil && p != http.ErrAbortHandler {
+		x.log.printf("request %d: %s %s: panic: %v\n%s", x.id, r.Method, quoteURL(r), p, debug.Stack())
+	}
+	if x.response.refused() {
+		x.response.refuse()
+		p = nil
+	}
+	if x.options.verbose {
+		var cpu time.Duration
+		if x.instance != nil {
+			cpu = x.instance.CPU()
+		}
+		x.log.printf("request %d: %s %s %d %dB %v, CPU time %v", x.id, r.Method, quoteURL(r), x.response.status, x.response.bytes,
+			time.Since(x.start).Round(time.Microsecond), cpu.Round(time.Microsecond))
+	}
+	if p != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// reached logs that the guest met a limit.
+func (x *exchange) reached(e *component.LimitError) { x.log.printf("request %d: %v", x.id, e) }
+
+// tooLarge ends an exchange whose request has too large a body.
+func (x *exchange) tooLarge() {
+	x.response.tooLarge.Store(true)
+	x.context.cancel(fmt.Errorf("the body is over the limit of %s", x.options.maxBody.String()))
+}
+
+// failed logs why a request was not served.
+func (x *exchange) failed(err error) {
+	if ctx := x.request.Context(); ctx.Err() != nil && context.Cause(ctx) == context.Canceled {
 		return // the client went away
 	}
-	h.log.failed(id, r, err)
-	if i != nil && i.MemoryExceeded() != nil {
-		h.log.printf("request %d: memory limit of %s exceeded", id, h.options.memory.String())
+	x.log.failed(x.id, x.request, err)
+	if x.instance != nil && x.instance.MemoryExceeded() != nil {
+		x.log.printf("request %d: memory limit of %s exceeded", x.id, x.options.memory.String())
 	}
 }
 

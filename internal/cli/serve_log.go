@@ -71,22 +71,23 @@ const maxGuestOutput = 64 << 10
 // guestLog writes what a guest prints, line by line with the request's number.
 // It is safe for concurrent use.
 type guestLog struct {
-	log    *serveLog
-	prefix string
-	mu     sync.Mutex
-	line   []byte
-	total  int
+	log     *serveLog
+	request uint64 // or 0 before there are any
+	stream  string
+	mu      sync.Mutex
+	line    []byte
+	total   int
 }
 
-func (l *serveLog) guest(id uint64, stream string) *guestLog {
-	return &guestLog{log: l, prefix: fmt.Sprintf("request %d %s: ", id, stream)}
+func (l *serveLog) guest(request uint64, stream string) guestLog {
+	return guestLog{log: l, request: request, stream: stream}
 }
 
 // initialising returns a context for guests that are made before there are requests,
 // and what writes the last line that they print.
 func (l *serveLog) initialising(ctx context.Context) (_ context.Context, end func()) {
-	out, errs := &guestLog{log: l, prefix: "initialisation stdout: "}, &guestLog{log: l, prefix: "initialisation stderr: "}
-	return wasi.WithStdio(ctx, nil, out, errs), func() {
+	out, errs := l.guest(0, "stdout"), l.guest(0, "stderr")
+	return wasi.WithStdio(ctx, nil, &out, &errs), func() {
 		out.Close()
 		errs.Close()
 	}
@@ -119,15 +120,23 @@ func (g *guestLog) Write(p []byte) (int, error) {
 		}
 		if g.total >= maxGuestOutput {
 			g.flush()
-			g.log.printf("%s[output of this request is cut off after %d bytes]", g.prefix, maxGuestOutput)
+			g.printf("[output of this request is cut off after %d bytes]", maxGuestOutput)
 		}
 	}
 	return n, nil
 }
 
 func (g *guestLog) flush() {
-	g.log.printf("%s%s", g.prefix, strings.ToValidUTF8(strings.TrimSuffix(string(g.line), "\r"), "\uFFFD"))
+	g.printf("%s", strings.ToValidUTF8(strings.TrimSuffix(string(g.line), "\r"), "\uFFFD"))
 	g.line = g.line[:0]
+}
+
+func (g *guestLog) printf(format string, args ...any) {
+	who := "initialisation"
+	if g.request > 0 {
+		who = fmt.Sprintf("request %d", g.request)
+	}
+	g.log.printf("%s %s: "+format, append([]any{who, g.stream}, args...)...)
 }
 
 // Close writes what is left of the last line.

@@ -8,6 +8,7 @@ import (
 	crand "crypto/rand"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/ashlar-wasm/ashlar/wasi/internal/quota"
@@ -67,20 +68,44 @@ func NewStdio(in io.Reader, out, errs io.Writer) *Stdio {
 	return s
 }
 
-type stdioKey struct{}
+// guestContext is the context of the calls of a guest with an account and standard
+// streams of its own. Most guests never use those, so they are made when one does.
+type guestContext struct {
+	context.Context
+	account   quota.Guest
+	in        io.Reader
+	out, errs io.Writer
+	once      sync.Once
+	stdio     *Stdio
+}
 
-// WithStdio gives the calls made with the context standard streams of their own,
-// and counts what they hold apart from others.
-func WithStdio(ctx context.Context, s *Stdio) context.Context {
-	return context.WithValue(quota.WithGuest(ctx), stdioKey{}, s)
+type guestKey struct{}
+
+// Value implements context.Context.
+func (c *guestContext) Value(key any) any {
+	switch key.(type) {
+	case guestKey:
+		return c
+	case quota.GuestKey:
+		return &c.account
+	}
+	return c.Context.Value(key)
+}
+
+// WithStdio gives the calls made with the context standard streams of their own, as
+// NewStdio makes them, and counts what they hold apart from others.
+func WithStdio(ctx context.Context, in io.Reader, out, errs io.Writer) context.Context {
+	return &guestContext{Context: ctx, in: in, out: out, errs: errs}
 }
 
 // StdioOf returns the standard streams for calls with ctx.
 func (s *Set) StdioOf(ctx context.Context) *Stdio {
-	if own, ok := ctx.Value(stdioKey{}).(*Stdio); ok {
-		return own
+	c, ok := ctx.Value(guestKey{}).(*guestContext)
+	if !ok {
+		return s.Stdio
 	}
-	return s.Stdio
+	c.once.Do(func() { c.stdio = NewStdio(c.in, c.out, c.errs) })
+	return c.stdio
 }
 
 // Exit is how a guest ends itself with a status: the error of the call that was

@@ -255,7 +255,7 @@ func TestStandardStreams(t *testing.T) {
 		t.Errorf("%v, %q: a write returned before it was done", err, out.String())
 	}
 	w.Drop(ctx)
-	w, _ = c.GetStdout(grant.WithStdio(ctx, grant.NewStdio(nil, &own, nil)))
+	w, _ = c.GetStdout(grant.WithStdio(ctx, nil, &own, nil))
 	w.BlockingWriteAndFlush(ctx, []byte("own"))
 	if own.String() != "own" || out.String() != "to out" {
 		t.Errorf("own %q, shared %q", own.String(), out.String())
@@ -269,14 +269,14 @@ func TestStandardStreams(t *testing.T) {
 	}
 	pr, pw := io.Pipe()
 	pr.Close()
-	w, _ = c.GetStderr(grant.WithStdio(ctx, grant.NewStdio(nil, nil, pw)))
+	w, _ = c.GetStderr(grant.WithStdio(ctx, nil, nil, pw))
 	if err := w.BlockingWriteAndFlush(ctx, []byte("x")); err != (bind.StreamErrorClosed{}) {
 		t.Errorf("a closed pipe: %v", err)
 	}
 	blocked, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
 	defer cancel()
 	_, stuck := io.Pipe()
-	w, _ = c.GetStderr(grant.WithStdio(ctx, grant.NewStdio(nil, nil, stuck)))
+	w, _ = c.GetStderr(grant.WithStdio(ctx, nil, nil, stuck))
 	if err := w.BlockingWriteAndFlush(blocked, []byte("x")); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a pipe that nobody reads: %v", err)
 	}

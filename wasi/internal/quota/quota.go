@@ -48,7 +48,7 @@ func (l Limits) of(kind int) uint64 {
 type Book struct {
 	limits  Limits
 	reached func(context.Context, *limit.Error)
-	shared  guest         // those without a context of their own
+	shared  Guest         // those without a context of their own
 	total   atomic.Uint64 // connections of all guests
 
 	mu     sync.Mutex
@@ -61,31 +61,33 @@ func NewBook(l Limits, reached func(context.Context, *limit.Error)) *Book {
 	return &Book{limits: l, reached: reached, counts: make(map[limit.Resource]uint64)}
 }
 
-// guest is the account of one.
-type guest struct {
+// Guest is the account of one guest. The zero value holds nothing.
+type Guest struct {
 	held [len(kinds)]atomic.Uint64
 	told sync.Map // of limit.Resource
 }
 
-type guestKey struct{}
+// GuestKey is the key of the *Guest in the context of a guest's calls that has an
+// account of its own.
+type GuestKey struct{}
 
 // WithGuest gives the calls made with the context an account of their own.
 func WithGuest(ctx context.Context) context.Context {
-	return context.WithValue(ctx, guestKey{}, &guest{})
+	return context.WithValue(ctx, GuestKey{}, &Guest{})
 }
 
-func (b *Book) guest(ctx context.Context) *guest {
-	if g, ok := ctx.Value(guestKey{}).(*guest); ok {
+func (b *Book) guest(ctx context.Context) *Guest {
+	if g, ok := ctx.Value(GuestKey{}).(*Guest); ok {
 		return g
 	}
 	return &b.shared
 }
 
-// Hold is a part of a guest's account. It is safe for concurrent use; nil holds
-// nothing.
+// Hold is a part of a guest's account. It is safe for concurrent use; nil and the zero
+// value hold nothing.
 type Hold struct {
-	book  *Book
-	guest *guest
+	book  *Book // or nil
+	guest *Guest
 	kind  int
 	mu    sync.Mutex
 	n     uint64
@@ -97,16 +99,25 @@ func (b *Book) Take(ctx context.Context, r limit.Resource, n uint64) (*Hold, err
 	if b == nil {
 		return nil, nil
 	}
-	h := &Hold{book: b, guest: b.guest(ctx), kind: kindOf(r)}
-	if err := h.Grow(ctx, n); err != nil {
+	h := &Hold{}
+	if err := b.Open(ctx, h, r, n); err != nil {
 		return nil, err
 	}
 	return h, nil
 }
 
+// Open is Take for a hold that is a part of something else: it was not used before.
+func (b *Book) Open(ctx context.Context, h *Hold, r limit.Resource, n uint64) error {
+	if b == nil {
+		return nil
+	}
+	h.book, h.guest, h.kind = b, b.guest(ctx), kindOf(r)
+	return h.Grow(ctx, n)
+}
+
 // Grow counts n more. Nothing is counted any more after Give.
 func (h *Hold) Grow(ctx context.Context, n uint64) error {
-	if h == nil {
+	if h == nil || h.book == nil {
 		return nil
 	}
 	h.mu.Lock()
@@ -158,7 +169,7 @@ func (h *Hold) back(n uint64) {
 
 // Shrink gives back n of what is held.
 func (h *Hold) Shrink(n uint64) {
-	if h == nil {
+	if h == nil || h.book == nil {
 		return
 	}
 	h.mu.Lock()
@@ -168,7 +179,7 @@ func (h *Hold) Shrink(n uint64) {
 
 // Give gives back all that is held, once.
 func (h *Hold) Give() {
-	if h == nil {
+	if h == nil || h.book == nil {
 		return
 	}
 	h.mu.Lock()
@@ -189,7 +200,7 @@ func (b *Book) Check(ctx context.Context, r limit.Resource, n, most uint64) erro
 	return b.refuse(ctx, b.guest(ctx), err)
 }
 
-func (b *Book) refuse(ctx context.Context, g *guest, err *limit.Error) error {
+func (b *Book) refuse(ctx context.Context, g *Guest, err *limit.Error) error {
 	b.mu.Lock()
 	b.counts[err.Resource]++
 	b.mu.Unlock()

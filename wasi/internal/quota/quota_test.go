@@ -51,6 +51,11 @@ func TestBook(t *testing.T) {
 	if b.Check(ctx, Random, 5, 5) != nil || b.Check(ctx, Random, 6, 5) == nil || b.Counts()[Random] != 1 {
 		t.Error("what is not held is not checked")
 	}
+	var part struct{ hold Hold }
+	part.hold.Give() // nothing yet
+	if err := b.Open(WithGuest(ctx), &part.hold, Connections, 3); err == nil {
+		t.Error("a part holds more than the limit")
+	}
 	var none *Book
 	h, err := none.Take(ctx, Files, 1<<40)
 	if err != nil || h.Grow(ctx, 1) != nil || none.Check(ctx, Random, 2, 1) == nil {
