@@ -71,6 +71,33 @@ func TestBuildCommand(t *testing.T) {
 	}
 }
 
+func TestMistakesInProject(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "Hello World")
+	if code, _, stderr := ashlar("new", dir); code != exitUsage || !strings.Contains(stderr, "--name") {
+		t.Errorf("a folder that gives no name: exit code %d, %s", code, stderr)
+	}
+	code, _, stderr := ashlar("new", dir, "--name", "hello")
+	if code != 0 || !strings.Contains(stderr, "next: cd '"+dir+"' && ") {
+		t.Errorf("exit code %d, %s", code, stderr)
+	}
+	toml := filepath.Join(dir, "ashlar.toml")
+	text := string(read(t, toml))
+	for _, c := range []struct{ old, new, want string }{
+		{`name = "hello"`, `name = 1`, ":1: name: integer where a string is expected"},
+		{`wasi:http/proxy@0.2.0`, `wasi:http/proxi@0.2.0`, ":4: world: no world wasi:http/proxi@0.2.0"},
+		{`initialize`, `wit = "wit"` + "\ninitialize", ":5: wit: there is no "},
+	} {
+		write(t, toml, strings.Replace(text, c.old, c.new, 1))
+		if code, _, stderr := ashlar("build", "-C", dir); code != exitInvalid || !strings.Contains(stderr, c.want) {
+			t.Errorf("%s: exit code %d, expected %q: %s", c.new, code, c.want, stderr)
+		}
+	}
+	write(t, toml, "[")
+	if code, _, stderr := ashlar("doctor", "-C", dir); code != exitInvalid || !strings.Contains(stderr, "ashlar.toml:1: ") {
+		t.Errorf("doctor: exit code %d, %s", code, stderr)
+	}
+}
+
 func TestBuildLibrary(t *testing.T) {
 	offline(t)
 	dir := newProject(t, "greeter", "--template", "library", "--module", "example.com/a/greeter")
