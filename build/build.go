@@ -134,7 +134,11 @@ func compile(ctx context.Context, p *project.Project, world *wit.World, o Option
 	}
 	info, err := os.Stat(plan.Output)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("the command left no %s: it is to write what ASHLAR_OUTPUT in its environment names, or build.output in %s", plan.Output, project.File)
+		err = fmt.Errorf("the command left no %s", plan.Output)
+		if len(p.Build.Command) > 0 {
+			err = fmt.Errorf("%w: it is to write the file that ASHLAR_OUTPUT in its environment names, or build.output in %s", err, project.File)
+		}
+		return nil, err
 	}
 	if err != nil {
 		return nil, err
