@@ -277,7 +277,6 @@ func (s *Sandbox) restoreMemory(l *linearMemory) error {
 		}
 	} else {
 		copy(l.buffer, l.image.Bytes())
-		clear(l.buffer[l.image.Size():])
 	}
 	if size == l.image.Size() {
 		return nil
