@@ -4,6 +4,7 @@ package p2http
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -51,12 +52,12 @@ type fields struct {
 	size      int
 	immutable bool
 	book      *quota.Book
-	hold      *quota.Hold // of those that a guest made
+	hold      quota.Hold // of those that a guest made
 }
 
 func newFields(ctx context.Context, b *quota.Book) (*fields, error) {
-	hold, err := b.Take(ctx, quota.Fields, 0)
-	return &fields{book: b, hold: hold}, err
+	f := &fields{book: b}
+	return f, b.Open(ctx, &f.hold, quota.Fields, 0)
 }
 
 // nominated are the headers that the connection header names, which belong to
@@ -99,10 +100,23 @@ func fromHeader(h http.Header) *fields {
 // header returns the fields as net/http has them.
 func (f *fields) header() http.Header {
 	h := make(http.Header, len(f.list))
+	f.addTo(h)
+	return h
+}
+
+func (f *fields) addTo(h http.Header) {
 	for _, e := range f.list {
 		h.Add(e.name, string(e.value))
 	}
-	return h
+}
+
+// setOn puts the fields in a header, in place of those that have their names.
+func (f *fields) setOn(h http.Header) {
+	if len(h) == 0 {
+		f.addTo(h)
+		return
+	}
+	maps.Copy(h, f.header())
 }
 
 // contentLength returns the content-length, if there is one. Its values were

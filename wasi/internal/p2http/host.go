@@ -44,11 +44,11 @@ func (h Host) FieldsFromList(ctx context.Context, list []bind.Tuple2[string, []b
 
 // NewOutgoingRequest is the constructor of outgoing-request.
 func (h Host) NewOutgoingRequest(ctx context.Context, headers bind.Headers) (bind.OutgoingRequest, error) {
-	hold, err := h.Book.Take(ctx, quota.Fields, messageOverhead)
-	if err != nil {
+	r := &outgoingRequest{method: bind.MethodGet{}, header: headers.(*fields), book: h.Book}
+	if err := h.Book.Open(ctx, &r.hold, quota.Fields, messageOverhead); err != nil {
 		return nil, err
 	}
-	return &outgoingRequest{method: bind.MethodGet{}, header: headers.(*fields), book: h.Book, hold: hold}, nil
+	return r, nil
 }
 
 // NewRequestOptions is the constructor of request-options.
@@ -74,11 +74,11 @@ func (Host) IncomingBodyFinish(_ context.Context, b bind.IncomingBody) (bind.Fut
 
 // NewOutgoingResponse is the constructor of outgoing-response.
 func (h Host) NewOutgoingResponse(ctx context.Context, headers bind.Headers) (bind.OutgoingResponse, error) {
-	hold, err := h.Book.Take(ctx, quota.Fields, messageOverhead)
-	if err != nil {
+	r := &outgoingResponse{status: 200, header: headers.(*fields), book: h.Book}
+	if err := h.Book.Open(ctx, &r.hold, quota.Fields, messageOverhead); err != nil {
 		return nil, err
 	}
-	return &outgoingResponse{status: 200, header: headers.(*fields), book: h.Book, hold: hold}, nil
+	return r, nil
 }
 
 // OutgoingBodyFinish is the function finish of outgoing-body.

@@ -17,15 +17,15 @@ import (
 // failure is the error value of results that have none.
 var failure = abi.ErrorValue[abi.Unit]{}
 
-// source is the body of a message that is received.
+// source is the body of a message that is received, for all that read it.
 type source struct {
-	body io.ReadCloser
-	// trailer is valid when body is at its end.
-	trailer *http.Header
+	body io.Reader
 	// code translates an error of reading the body.
 	code func(error) bind.HTTPErrorCode
 	// ended is set when the end of the body was read.
-	ended *atomic.Bool
+	ended atomic.Bool
+	// dropped is set when the guest has dropped the stream.
+	dropped stream.Future[struct{}]
 }
 
 // codedError is an error of a body, for http-error-code.
@@ -33,7 +33,7 @@ type codedError struct{ code bind.HTTPErrorCode }
 
 func (e codedError) Error() string { return "HTTP: " + e.code.Error() }
 
-func (s source) Read(p []byte) (int, error) {
+func (s *source) Read(p []byte) (int, error) {
 	if s.ended.Load() {
 		return 0, io.EOF // the server may have closed the body since
 	}
@@ -48,16 +48,17 @@ func (s source) Read(p []byte) (int, error) {
 
 // incomingBody is the resource wasi:http/types.incoming-body.
 type incomingBody struct {
-	source
+	*source
+	closer io.Closer // of the body, or nil
+	// trailer is valid when the body is at its end.
+	trailer *http.Header
 	book    *quota.Book // counts the trailers
 	taken   bool
-	in      *stream.Reader           // if taken
-	dropped *stream.Future[struct{}] // set when the guest has dropped the stream
+	in      *stream.Reader // if taken
 }
 
 func newIncomingBody(body io.ReadCloser, trailer *http.Header, code func(error) bind.HTTPErrorCode) *incomingBody {
-	s := source{body, trailer, code, new(atomic.Bool)}
-	return &incomingBody{source: s, dropped: &stream.Future[struct{}]{}}
+	return &incomingBody{source: &source{body: body, code: code}, closer: body, trailer: trailer}
 }
 
 func (b *incomingBody) Stream(context.Context) (bind.InputStream, error) {
@@ -82,7 +83,9 @@ func (b *incomingBody) Drop(context.Context) error {
 // close gives up the rest of the body. What a peer made of it that can't be read
 // is no failure of the guest's.
 func (b *incomingBody) close() {
-	_ = b.body.Close()
+	if b.closer != nil {
+		_ = b.closer.Close()
+	}
 	if b.in != nil {
 		_ = b.in.Close()
 	}
@@ -107,11 +110,10 @@ type futureTrailers struct {
 
 func (t *futureTrailers) Ready() bool {
 	t.start.Do(func() {
-		// Drop changes the body.
-		dropped, source := t.body.dropped, t.body.source
+		source := t.body.source
 		// The goroutine ends with the body: at its end, or when it is closed.
 		go func() {
-			_ = stream.Block(context.Background(), dropped)
+			_ = stream.Block(context.Background(), &source.dropped)
 			_, err := io.Copy(io.Discard, source)
 			t.Set(err)
 		}()
@@ -140,11 +142,10 @@ func (t *futureTrailers) Get(ctx context.Context) (*abi.Result[abi.Result[bind.T
 		return &outer{}, nil
 	}
 	trailers := fromHeader(*t.body.trailer)
-	hold, err := t.body.book.Take(ctx, quota.Fields, uint64(trailers.size))
-	if err != nil {
+	trailers.book = t.body.book
+	if err := trailers.book.Open(ctx, &trailers.hold, quota.Fields, uint64(trailers.size)); err != nil {
 		return nil, err
 	}
-	trailers.hold, trailers.book = hold, t.body.book
 	return &outer{Ok: inner{Ok: trailers}}, nil
 }
 
@@ -160,12 +161,6 @@ type incomingRequest struct {
 	r      *http.Request
 	body   *incomingBody // nil once it is consumed
 	header *fields
-}
-
-// newIncomingRequest leaves it to the server to close the body: closing waits for a read
-// that is under way, and for what the client has yet to send.
-func newIncomingRequest(r *http.Request) *incomingRequest {
-	return &incomingRequest{r: r, body: newIncomingBody(io.NopCloser(r.Body), &r.Trailer, requestBodyCode)}
 }
 
 func (r *incomingRequest) Method(context.Context) (bind.Method, error) {
@@ -219,12 +214,11 @@ func (r *incomingResponse) Status(context.Context) (uint16, error) { return r.st
 
 // Headers gives fields that are counted: they may outlive the response.
 func (r *incomingResponse) Headers(ctx context.Context) (bind.Headers, error) {
-	hold, err := r.book.Take(ctx, quota.Fields, uint64(r.header.size))
-	if err != nil {
+	h := r.header.frozen()
+	h.book = r.book
+	if err := h.book.Open(ctx, &h.hold, quota.Fields, uint64(r.header.size)); err != nil {
 		return nil, err
 	}
-	h := r.header.frozen()
-	h.hold, h.book = hold, r.book
 	return h, nil
 }
 

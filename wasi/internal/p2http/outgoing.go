@@ -15,101 +15,138 @@ import (
 // A sink takes the body of a message that is being sent.
 type sink interface {
 	Write(p []byte) (int, error)
-	// finish ends the body; the trailers may be nil.
+	// finish ends the body; the trailers may be nil. It does not wait.
 	finish(trailers http.Header)
-	// abort ends the message as one that is incomplete.
+	// abort ends the message as one that is incomplete. It does not wait.
 	abort()
 }
 
 // outgoingBody is the resource wasi:http/types.outgoing-body. Until the message
 // is sent it has no sink, and holds as many bytes as a stream does.
 type outgoingBody struct {
-	out      *stream.Writer
+	out      counted
 	expected *uint64 // the content-length, if there is one
 	tooLong  func(uint64) bind.HTTPErrorCode
 	written  uint64
 	taken    bool
-
-	connected chan struct{} // closed when sink is known
-	abandoned chan struct{} // closed when there will be none
-	once      sync.Once
-	sink      sink
-
 	trailers http.Header
 	complete bool
-	hold     *quota.Hold
+	hold     quota.Hold
+
+	mu      sync.Mutex
+	settled bool          // whether the message is sent is known
+	sink    sink          // if it is
+	settles chan struct{} // closed when that is known; nil if nobody waits
+	over    bool          // the body is closed and everything is written
+	failed  bool
 }
 
 func newOutgoingBody(ctx context.Context, book *quota.Book, header *fields, tooLong func(uint64) bind.HTTPErrorCode) (*outgoingBody, error) {
-	hold, err := book.Take(ctx, quota.Streams, 1)
-	if err != nil {
+	b := &outgoingBody{tooLong: tooLong}
+	if err := book.Open(ctx, &b.hold, quota.Streams, 1); err != nil {
 		return nil, err
-	}
-	b := &outgoingBody{
-		hold:      hold,
-		tooLong:   tooLong,
-		connected: make(chan struct{}),
-		abandoned: make(chan struct{}),
 	}
 	if n, ok := header.contentLength(); ok {
 		b.expected = &n
 	}
-	b.out = stream.NewWriter(writerFunc(b.push), false, b.end)
+	b.out.body = b
+	b.out.Init(bodySink{b}, false, b.end)
 	return b, nil
 }
 
-type writerFunc func([]byte) (int, error)
-
-func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
-
 var errAbandoned = errors.New("the message was never sent")
 
-func (b *outgoingBody) push(p []byte) (int, error) {
-	select {
-	case <-b.connected:
-		return b.sink.Write(p)
-	case <-b.abandoned:
+// bodySink takes the bytes of a body.
+type bodySink struct{ body *outgoingBody }
+
+// Write waits until the message is sent.
+func (s bodySink) Write(p []byte) (int, error) {
+	b := s.body
+	b.mu.Lock()
+	if !b.settled {
+		b.settles = make(chan struct{})
+		b.mu.Unlock()
+		<-b.settles
+		b.mu.Lock()
+	}
+	to := b.sink
+	b.mu.Unlock()
+	if to == nil {
 		return 0, errAbandoned
 	}
+	return to.Write(p)
+}
+
+// TryWrite implements stream.TryWriter.
+func (s bodySink) TryWrite(p []byte) (bool, error) {
+	if t, ok := s.body.connected().(stream.TryWriter); ok {
+		return t.TryWrite(p)
+	}
+	return false, nil
+}
+
+// connected returns where the body goes, or nil.
+func (b *outgoingBody) connected() sink {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.sink
 }
 
 // connect says where the body goes. A body that nobody took is empty.
-func (b *outgoingBody) connect(s sink) {
-	b.once.Do(func() {
-		b.sink = s
-		close(b.connected)
-	})
-}
+func (b *outgoingBody) connect(s sink) { b.settle(s) }
 
 // abandon says that it goes nowhere.
-func (b *outgoingBody) abandon() { b.once.Do(func() { close(b.abandoned) }) }
+func (b *outgoingBody) abandon() { b.settle(nil) }
+
+func (b *outgoingBody) settle(s sink) {
+	b.mu.Lock()
+	if b.settled {
+		b.mu.Unlock()
+		return
+	}
+	b.settled, b.sink = true, s
+	if b.settles != nil {
+		close(b.settles)
+	}
+	over := b.over
+	b.mu.Unlock()
+	if over {
+		b.pass()
+	}
+}
 
 // end is called once when the body is closed and everything is written.
 func (b *outgoingBody) end(failed bool) error {
 	b.hold.Give()
-	// It may have been closed before the message was sent.
-	go func() {
-		select {
-		case <-b.connected:
-			if failed || !b.complete {
-				b.sink.abort()
-			} else {
-				b.sink.finish(b.trailers)
-			}
-		case <-b.abandoned:
-		}
-	}()
+	b.mu.Lock()
+	b.over, b.failed = true, failed
+	settled := b.settled // or else it was closed before the message was sent
+	b.mu.Unlock()
+	if settled {
+		b.pass()
+	}
 	return nil
+}
+
+// pass tells the sink of the end.
+func (b *outgoingBody) pass() {
+	switch {
+	case b.sink == nil:
+	case b.failed || !b.complete:
+		b.sink.abort()
+	default:
+		b.sink.finish(b.trailers)
+	}
 }
 
 // counted is the output stream of a body: it holds the guest to the
 // content-length.
 type counted struct {
-	*stream.Writer
+	stream.Writer
 	body *outgoingBody
 }
 
-func (c counted) Write(ctx context.Context, p []byte) error {
+func (c *counted) Write(ctx context.Context, p []byte) error {
 	b := c.body
 	if b.expected != nil && b.written+uint64(len(p)) > *b.expected {
 		b.written += uint64(len(p))
@@ -124,14 +161,12 @@ func (c counted) Write(ctx context.Context, p []byte) error {
 
 // Flush does not wait for a message that is not sent yet: guests may write a
 // body first and send it then.
-func (c counted) Flush() error {
-	select {
-	case <-c.body.connected:
+func (c *counted) Flush() error {
+	if c.body.connected() != nil {
 		return c.Writer.Flush()
-	default:
-		_, err := c.Writer.CheckWrite()
-		return err
 	}
+	_, err := c.Writer.CheckWrite()
+	return err
 }
 
 func (b *outgoingBody) Write(context.Context) (bind.OutputStream, error) {
@@ -139,7 +174,7 @@ func (b *outgoingBody) Write(context.Context) (bind.OutputStream, error) {
 		return nil, failure
 	}
 	b.taken = true
-	return p2.NewOutput(counted{b.out, b}, nil), nil
+	return p2.NewOutput(&b.out, nil), nil
 }
 
 // Drop of a body that was not finished leaves the message incomplete.
@@ -173,7 +208,7 @@ type outgoingRequest struct {
 	header    *fields
 	body      *outgoingBody
 	book      *quota.Book
-	hold      *quota.Hold
+	hold      quota.Hold
 }
 
 // messageOverhead is what a message takes without its fields and URI.
@@ -273,7 +308,7 @@ type outgoingResponse struct {
 	header *fields
 	body   *outgoingBody
 	book   *quota.Book
-	hold   *quota.Hold
+	hold   quota.Hold
 }
 
 func (r *outgoingResponse) StatusCode(context.Context) (uint16, error) { return r.status, nil }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ashlar-wasm/ashlar/component/abi"
 	"github.com/ashlar-wasm/ashlar/wasi/internal/bind"
+	"github.com/ashlar-wasm/ashlar/wasi/internal/stream"
 )
 
 // Instance is an instance of a component that handles requests.
@@ -61,11 +62,14 @@ func serve(w http.ResponseWriter, r *http.Request,
 	closeInstance func(context.Context) error,
 ) (Outcome, error) {
 	ctx := r.Context()
-	rc := http.NewResponseController(w)
-	s := &responseSink{w: w, rc: rc, done: make(chan struct{}), head: r.Method == http.MethodHead}
-	in := newIncomingRequest(r)
-	out := &outparam{response: s, request: r, body: in.body}
-	err := handle(ctx, in, out)
+	x := &served{}
+	s, out := &x.sink, &x.out
+	s.w, s.rc, s.head = w, *http.NewResponseController(w), r.Method == http.MethodHead
+	x.source.body, x.source.code = r.Body, requestBodyCode
+	x.body.source, x.body.trailer = &x.source, &r.Trailer
+	x.in.r, x.in.body = r, &x.body
+	out.response, out.request, out.body = s, r, &x.body
+	err := handle(ctx, &x.in, out)
 	// A body that the guest left unfinished is aborted by this.
 	err = errors.Join(err, closeInstance(ctx))
 	if out.sent != nil {
@@ -80,21 +84,30 @@ func serve(w http.ResponseWriter, r *http.Request,
 	case !out.set:
 		return NotBegun, err
 	}
-	select {
-	case <-s.done:
-	case <-ctx.Done():
+	if cause := stream.Block(ctx, &s.done); cause != nil {
 		// A write that is under way may wait for a client that does not read.
-		_ = rc.SetWriteDeadline(time.Unix(1, 0))
-		s.abort()
-		err = errors.Join(err, context.Cause(ctx))
+		_ = s.rc.SetWriteDeadline(time.Unix(1, 0))
+		s.end(true, nil)
+		err = errors.Join(err, cause)
 	}
-	if s.broken {
+	if broken, _ := s.done.Get(); broken {
 		return Broken, errors.Join(err, ErrIncomplete)
 	}
 	if out.duplex && !out.drain(ctx) {
 		return Broken, err
 	}
 	return Whole, err
+}
+
+// served is what a guest is given of one request, in one piece. The body of the request
+// is the server's to close: closing waits for a read that is under way, and for what the
+// client has yet to send.
+type served struct {
+	in     incomingRequest
+	body   incomingBody
+	source source
+	out    outparam
+	sink   responseSink
 }
 
 // What of a request's body is read after its response, as net/http has it, and
@@ -167,15 +180,13 @@ func (p *outparam) respond(r *outgoingResponse) {
 		return
 	}
 	h := p.response.w.Header()
-	for name, values := range r.header.header() {
-		h[name] = values
-	}
+	r.header.setOn(h)
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // net/http would guess one
 	}
 	// A client that still waits to be asked for the body is left to net/http.
-	waits := !p.body.taken && p.request.Header.Get("Expect") != ""
-	if p.request.ProtoMajor == 1 && p.request.Body != http.NoBody && !p.body.ended.Load() && !waits {
+	waits := func() bool { return !p.body.taken && p.request.Header.Get("Expect") != "" }
+	if p.request.ProtoMajor == 1 && p.request.Body != http.NoBody && !p.body.ended.Load() && !waits() {
 		// Let the guest read on while it writes; net/http would read the rest
 		// now, and wait for it.
 		p.duplex = p.response.rc.EnableFullDuplex() == nil
@@ -200,9 +211,7 @@ func (p *outparam) SendInformational(_ context.Context, status uint16, headers b
 	}
 	defer headers.(*fields).hold.Give()
 	h := p.response.w.Header()
-	for name, values := range headers.(*fields).header() {
-		h[name] = values
-	}
+	headers.(*fields).setOn(h)
 	p.response.w.WriteHeader(int(status))
 	clear(h)
 	return nil
@@ -212,25 +221,48 @@ func (p *outparam) SendInformational(_ context.Context, status uint16, headers b
 // response leaves in one piece.
 const flushDelay = 2 * time.Millisecond
 
+// buffered is how many bytes a ResponseWriter of net/http takes, after it was flushed,
+// without writing to the connection.
+const buffered = 2048
+
 // responseSink writes a body to a ResponseWriter, from any goroutine.
 type responseSink struct {
 	w    http.ResponseWriter
-	rc   *http.ResponseController
-	done chan struct{}
-	head bool // nothing is written, whatever the guest says
+	rc   http.ResponseController
+	head bool                // nothing is written, whatever the guest says
+	done stream.Future[bool] // whether the response is broken
 
-	mu     sync.Mutex
-	ended  bool
-	broken bool // not changed once done is closed
-	timer  *time.Timer
+	mu    sync.Mutex // held while something is written, which may wait
+	ended bool
+	fresh int // bytes written since it was flushed
+	timer *time.Timer
 }
 
+// Write implements io.Writer.
 func (s *responseSink) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.write(p)
+}
+
+// TryWrite implements stream.TryWriter.
+func (s *responseSink) TryWrite(p []byte) (bool, error) {
+	if !s.mu.TryLock() {
+		return false, nil
+	}
+	defer s.mu.Unlock()
+	if s.fresh+len(p) > buffered {
+		return false, nil
+	}
+	_, err := s.write(p)
+	return true, err
+}
+
+func (s *responseSink) write(p []byte) (int, error) {
 	if s.ended {
 		return 0, errAbandoned
 	}
+	s.fresh += len(p)
 	n, err := s.w.Write(p)
 	if errors.Is(err, http.ErrBodyNotAllowed) {
 		return len(p), nil // 204 and 304 have none
@@ -247,16 +279,21 @@ func (s *responseSink) flush() {
 	s.timer = nil
 	if !s.ended {
 		_ = s.rc.Flush() // an error shows in the next write
+		s.fresh = 0
 	}
 }
 
 func (s *responseSink) end(broken bool, trailers http.Header) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.endLocked(broken, trailers)
+}
+
+func (s *responseSink) endLocked(broken bool, trailers http.Header) {
 	if s.ended {
 		return
 	}
-	s.ended, s.broken = true, broken && !s.head
+	s.ended = true
 	if s.timer != nil {
 		s.timer.Stop()
 	}
@@ -266,8 +303,18 @@ func (s *responseSink) end(broken bool, trailers http.Header) {
 	for name, values := range trailers {
 		s.w.Header()[http.TrailerPrefix+name] = values
 	}
-	close(s.done)
+	s.done.Set(broken && !s.head)
 }
 
-func (s *responseSink) finish(trailers http.Header) { s.end(false, trailers) }
-func (s *responseSink) abort()                      { s.end(true, nil) }
+// endSoon is end, but does not wait.
+func (s *responseSink) endSoon(broken bool, trailers http.Header) {
+	if len(trailers) > 0 || !s.mu.TryLock() {
+		go s.end(broken, trailers)
+		return
+	}
+	defer s.mu.Unlock()
+	s.endLocked(broken, nil)
+}
+
+func (s *responseSink) finish(trailers http.Header) { s.endSoon(false, trailers) }
+func (s *responseSink) abort()                      { s.endSoon(true, nil) }

@@ -60,6 +60,9 @@ func readyOf(in []Pollable) []uint32 {
 
 // Block waits until p is ready.
 func Block(ctx context.Context, p Pollable) error {
+	if p.Ready() {
+		return nil
+	}
 	_, err := Poll(ctx, []Pollable{p})
 	return err
 }

@@ -25,12 +25,28 @@ type Writer struct {
 	err      error
 }
 
+// A TryWriter is a sink that may take bytes at once, which needs no goroutine.
+type TryWriter interface {
+	io.Writer
+	// TryWrite writes all of p, or nothing where that might wait. It does not wait
+	// for the Writer either, nor call it.
+	TryWrite(p []byte) (done bool, err error)
+}
+
 // NewWriter writes to sink. With wait, Write only returns when its bytes are
 // written, so that nothing is left when the guest ends. After Close, and when
 // everything is written, release is called if it is not nil; failed tells
 // whether some write failed.
 func NewWriter(sink io.Writer, wait bool, release func(failed bool) error) *Writer {
-	return &Writer{sink: sink, wait: wait, release: release}
+	w := &Writer{}
+	w.Init(sink, wait, release)
+	return w
+}
+
+// Init is NewWriter for a Writer that is a part of something else: it was not used
+// before.
+func (w *Writer) Init(sink io.Writer, wait bool, release func(failed bool) error) {
+	w.sink, w.wait, w.release = sink, wait, release
 }
 
 func (w *Writer) fail() error {
@@ -87,6 +103,16 @@ func (w *Writer) Write(ctx context.Context, p []byte) error {
 		defer w.mu.Unlock()
 		w.err = ErrClosed
 		return closedBy(err)
+	}
+	if t, ok := w.sink.(TryWriter); ok && !w.working {
+		done, err := t.TryWrite(p)
+		if err != nil {
+			w.err, err = ErrClosed, closedBy(err)
+		}
+		if done {
+			w.mu.Unlock()
+			return err
+		}
 	}
 	w.queue = append(w.queue, p...)
 	if !w.working {
