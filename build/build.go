@@ -106,6 +106,7 @@ func compile(ctx context.Context, p *project.Project, world *wit.World, o Option
 		Dir: dir, World: world.Name, WIT: p.WIT,
 		Output: filepath.Join(dir, "build", p.Name+".core.wasm"),
 		Runs:   exportsInterface(world, runInterface),
+		Once:   p.Initialize == binary.InitializeOnce,
 	}
 	plan := toolchain.Plan{Output: job.Output}
 	if len(p.Build.Command) > 0 {

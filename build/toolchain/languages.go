@@ -69,12 +69,19 @@ func findGo(ctx context.Context, dir string) (string, error) {
 	return version, nil
 }
 
+// onceTag is the build tag by which the guest packages do in advance what else every
+// instance would do for the first time.
+const onceTag = "initialize_once"
+
 // goPlan leaves out of the module what depends on where and when it is built. The names
 // of functions stay: they take two hundredths of it.
 func goPlan(j Job) (Plan, error) {
 	args := []string{"go", "build", "-trimpath", "-buildvcs=false"}
 	if !j.Runs {
 		args = append(args, "-buildmode=c-shared")
+	}
+	if j.Once {
+		args = append(args, "-tags="+onceTag)
 	}
 	return j.plan(Command{Args: append(args, "-o", j.Output, "."), Env: []string{"GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0"}})
 }

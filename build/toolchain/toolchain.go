@@ -34,6 +34,8 @@ type Job struct {
 	// Runs says that the world exports wasi:cli/run, so that the program has a main
 	// function that is the component's.
 	Runs bool
+	// Once says that all instances begin with the state after initialisation.
+	Once bool
 }
 
 // Command is a program with its arguments and what is added to its environment.

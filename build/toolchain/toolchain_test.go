@@ -29,6 +29,8 @@ func TestPlans(t *testing.T) {
 	library := Job{Dir: dir, World: "app", WIT: "wit", Output: out}
 	program := library
 	program.Runs = true
+	once := library
+	once.Once = true
 	for _, c := range []struct {
 		language string
 		job      Job
@@ -36,6 +38,7 @@ func TestPlans(t *testing.T) {
 		output   string
 	}{
 		{"go", library, "GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 go build -trimpath -buildvcs=false -buildmode=c-shared -o /build/core.wasm .", out},
+		{"go", once, "GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 go build -trimpath -buildvcs=false -buildmode=c-shared -tags=initialize_once -o /build/core.wasm .", out},
 		{"go", program, "GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 go build -trimpath -buildvcs=false -o /build/core.wasm .", out},
 		{"tinygo", library, "tinygo build -target=wasip1 -no-debug -buildmode=c-shared -o /build/core.wasm .", out},
 		{"rust", library, "cargo build --release --target wasm32-wasip2 --target-dir target", filepath.Join(dir, "target/wasm32-wasip2/release/my_app.wasm")},
