@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/textproto"
 	"net/url"
-	"runtime"
 )
 
 func init() { prime() }
@@ -19,15 +18,9 @@ func init() { prime() }
 var primed any
 
 // prime does what a program does when it answers its first request, as every request
-// is where all instances begin with the state after initialisation: the memory allocator
-// sets memory apart for objects of each size, and the runtime fills the tables that it
-// fills when something is used for the first time.
+// is where all instances begin with the state after initialisation: the runtime fills
+// the tables that it fills when something is used for the first time.
 func prime() {
-	runtime.GC()
-	for size := 8; size <= 4096; size += max(8, size/8) {
-		primed = make([]byte, size)
-		primed = make([]*byte, size/8)
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	r := (&http.Request{Method: http.MethodGet, Header: http.Header{}, Body: http.NoBody}).WithContext(ctx)
