@@ -121,17 +121,24 @@ func liftResolved(cx *canon.Context, flat canon.Flat, ft *canon.FuncType, vals [
 }
 
 // run makes a call into the instance from outside.
-func (i *Instance) run(ctx context.Context, call func()) error {
-	if !i.busy.CompareAndSwap(false, true) {
+func (i *Instance) run(ctx context.Context, call func()) (err error) {
+	for !i.phase.CompareAndSwap(resting, running) {
+		switch i.phase.Load() {
+		case resting:
+			continue
+		case ended:
+			return ErrClosed
+		}
 		if callInProgress(ctx, i) {
 			return &Trap{Kind: TrapCanonicalABI, Message: "cannot enter component instance", Component: i.location()}
 		}
 		return ErrBusy
 	}
-	defer i.busy.Store(false)
-	if i.closed.Load() {
-		return ErrClosed
-	}
+	defer func() {
+		if e := i.rest(ctx); e != nil {
+			err = errors.Join(err, e)
+		}
+	}()
 	if i.poisoned != nil {
 		return &Trap{Kind: TrapCanonicalABI, Message: ErrPoisoned.Error(), cause: ErrPoisoned}
 	}
@@ -139,14 +146,18 @@ func (i *Instance) run(ctx context.Context, call func()) error {
 		return context.Cause(ctx)
 	}
 	i.current, i.depth = 0, 0
-	err := i.metered(ctx, false, func() error { call(); return nil })
+	i.poisoned = errPanicked
+	err = i.metered(ctx, false, func() error { call(); return nil })
 	if err != nil {
 		err = i.callError(err)
-		i.poisoned = err
 	}
+	i.poisoned = err
 	i.cc, i.task = nil, nil
 	return err
 }
+
+// errPanicked is why an instance can't be called after a call that did not return.
+var errPanicked = errors.New("the host panicked in a call")
 
 // enter makes the instances entered by a call from caller (-1 for the host)
 // unavailable (entering_set in CanonicalABI.md), or traps if one is already.
@@ -288,16 +299,16 @@ func (i *Instance) destroy(ctx context.Context, def *resourceDef, rep canon.Rep)
 		run(i.current)
 		return nil
 	}
-	if i.closed.Load() {
-		return nil // it ended with the instance
+	if err := i.run(ctx, func() { run(-1) }); err != ErrClosed {
+		return err
 	}
-	return i.run(ctx, func() { run(-1) })
+	return nil // it ended with the instance
 }
 
 // callInProgress tells whether ctx is that of a call into the instance.
 func callInProgress(ctx context.Context, i *Instance) bool {
 	c, ok := ctx.Value(instanceKey{}).(*callContext)
-	return ok && c.instance == i && i.cc == c
+	return ok && c.instance == i && !c.over.Load()
 }
 
 // ExportedFunc implements abi.Exporter.

@@ -72,13 +72,17 @@ const maxBytes = 256 << 20
 
 // NewEngine returns an engine, to be closed when all that it compiled is no
 // longer in use.
-func NewEngine(o Options) *Engine {
+func NewEngine(o Options) *Engine { return newEngine(o, 0) }
+
+// newEngine bounds the mappings that memories take, unless that is zero.
+func newEngine(o Options, mappings int) *Engine {
 	e := &Engine{limits: o.Limits.withDefaults(), maxBytes: cmp.Or(o.MaxBytes, maxBytes)}
 	e.core = engine.New(engine.Config{
 		Interpreter:    o.Interpreter,
 		CompileWorkers: o.CompileWorkers,
 		Cache:          o.Cache.store(),
 		Restore:        o.Restore.method,
+		MaxMappings:    mappings,
 		Reclaim:        e.pools.reclaim,
 	})
 	return e

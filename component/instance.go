@@ -3,6 +3,7 @@ package component
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -24,15 +25,30 @@ type Instance struct {
 	task      *task        // running now
 	current   int          // component instance running now
 	depth     int          // calls of core functions under way
-	busy      atomic.Bool
-	closed    atomic.Bool
+	phase     atomic.Int32
 	poisoned  error
-	pooled    bool
-	uses      int  // by callers of a pool
-	again     bool // whether the next caller is to have it, too
+	pool      *Pool // that it is of, or nil
+	uses      int   // by callers of the pool
+	again     bool  // whether the next caller is to have it, too
+	turn      bool  // whether it has the turn of its caller, who left while a call was under way
+	memory    heldMemory
 	meter     engine.Meter
 	cpu       time.Duration
 	fuel      uint64
+}
+
+// The phases of an instance.
+const (
+	resting int32 = iota // it may be called
+	running              // a call from outside is under way
+	ending               // likewise, and the instance ends with it
+	ended
+)
+
+// heldMemory is what an instance had when it ended.
+type heldMemory struct {
+	used     uint64
+	exceeded *LimitError
 }
 
 // instanceState is the state of one component instance of the plan.
@@ -58,6 +74,7 @@ type task struct {
 type callContext struct {
 	context.Context
 	instance *Instance
+	over     atomic.Bool // the call
 }
 
 type instanceKey struct{}
@@ -171,24 +188,77 @@ func (i *Instance) location() string {
 }
 
 // Close releases the instance: host resources that it still owns are dropped,
-// its memories given back. No call may be under way. Further calls do nothing.
+// its memories given back. Further calls do nothing. If a call is under way the error is
+// ErrBusy, and the instance is closed when that returns.
 // An instance of a Pool, which need not be closed, has its resources dropped, unless
 // the next caller is to have it as it is.
 func (i *Instance) Close(ctx context.Context) error {
-	if i.closed.Load() || i.again {
+	if i.again {
 		return nil
 	}
-	if i.pooled {
-		return i.end(ctx)
+	if i.pool != nil && i.phase.Load() == running {
+		return fmt.Errorf("close instance: %w", ErrBusy) // the pool sees to it
 	}
-	return errors.Join(i.end(ctx), i.slot.close(ctx))
+	switch i.retire(false) {
+	case resting:
+		if i.pool != nil {
+			return i.dropOwned(ctx)
+		}
+		return errors.Join(i.dropOwned(ctx), i.slot.close(ctx))
+	case running:
+		return fmt.Errorf("close instance: %w", ErrBusy)
+	}
+	return nil
 }
 
-// end drops what the instance owns. It can't be called any more.
-func (i *Instance) end(ctx context.Context) (err error) {
-	if i.closed.Swap(true) {
+// retire lets nobody call the instance any more, and returns the phase that it was in.
+// Where that was resting, the caller has what is in its slot for itself. Where it was
+// running, the call that is under way drops the instance with its slot in the end, and
+// gives the turn back if that is its.
+func (i *Instance) retire(turn bool) (was int32) {
+	for {
+		switch was = i.phase.Load(); was {
+		case resting:
+			if i.phase.CompareAndSwap(resting, running) {
+				i.end()
+				return resting
+			}
+		case running:
+			i.turn = turn
+			if i.phase.CompareAndSwap(running, ending) {
+				return running
+			}
+		default:
+			return was
+		}
+	}
+}
+
+// end makes a running instance one that has ended.
+func (i *Instance) end() {
+	m := i.slot.sandbox.Memories()
+	i.memory = heldMemory{m.Used(), m.Exceeded()}
+	i.phase.Store(ended)
+}
+
+// rest is the end of a call from outside.
+func (i *Instance) rest(ctx context.Context) error {
+	if i.phase.CompareAndSwap(running, resting) {
 		return nil
 	}
+	i.end()
+	ctx = context.WithoutCancel(ctx)
+	if i.pool == nil {
+		return errors.Join(i.dropOwned(ctx), i.slot.close(ctx))
+	}
+	if i.turn {
+		defer func() { <-i.pool.turns }()
+	}
+	return i.pool.drop(ctx, i)
+}
+
+// dropOwned drops the resources of the host that the instance, which has ended, owns.
+func (i *Instance) dropOwned(ctx context.Context) (err error) {
 	for n := range i.comps {
 		if e := dropOwned(ctx, &i.comps[n].handles); err == nil {
 			err = e
@@ -237,16 +307,25 @@ func (i *Instance) callCore(instance, fn int, stack []uint64, t *task) {
 	st.mayLeave, i.task, i.current = leave, before, current
 }
 
-// MemoryUsed returns the bytes of linear memory that the instance holds.
-func (i *Instance) MemoryUsed() uint64 { return i.slot.sandbox.Memories().Used() }
+// MemoryUsed returns the bytes of linear memory that the instance holds, or held when it
+// ended.
+func (i *Instance) MemoryUsed() uint64 { return i.held().used }
 
 // MemoryExceeded returns the error that describes how the instance asked for
 // more memory than its limit; nil if it never did.
 func (i *Instance) MemoryExceeded() error {
-	if e := i.slot.sandbox.Memories().Exceeded(); e != nil {
+	if e := i.held().exceeded; e != nil {
 		return e
 	}
 	return nil
+}
+
+func (i *Instance) held() heldMemory {
+	if i.phase.Load() == ended {
+		return i.memory // others may have the slot
+	}
+	m := i.slot.sandbox.Memories()
+	return heldMemory{m.Used(), m.Exceeded()}
 }
 
 // ErrClosed is returned when a call is made into an instance that was closed.

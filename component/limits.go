@@ -153,7 +153,9 @@ func (i *Instance) metered(ctx context.Context, aside bool, f func() error) erro
 	bounds := p.limits.bounds()
 	ctx, cancel := bounds.WithTime(ctx)
 	defer cancel()
-	i.cc = &callContext{Context: ctx, instance: i}
+	cc := &callContext{Context: ctx, instance: i}
+	defer cc.over.Store(true)
+	i.cc = cc
 	refused := i.slot.sandbox.Memories().Exceeded() != nil
 	i.meter.Reset(p.component.engine.core, bounds)
 	if aside {

@@ -58,6 +58,8 @@ type Pool struct {
 	idle   []*slot // that used last is the last
 	timer  *time.Timer
 	closed bool
+	used   time.Time      // when a slot was kept last, or the snapshot made
+	busy   sync.WaitGroup // giving back what is idle; nothing is added once it is closed
 }
 
 type poolCounts struct{ made, restored, dropped atomic.Uint64 }
@@ -106,17 +108,34 @@ func (p *Pool) Do(ctx context.Context, f func(*Instance) error) (err error) {
 	if err := p.acquire(ctx); err != nil {
 		return err
 	}
-	defer func() { <-p.turns }()
+	turn := true
+	defer func() {
+		if turn {
+			<-p.turns
+		}
+	}()
 	i, err := p.take(ctx)
 	if err != nil {
 		return err
 	}
+	returned := false
 	defer func() {
-		if e := p.put(context.WithoutCancel(ctx), i); e != nil {
+		if i.phase.Load() == running || !i.again {
+			if i.retire(true) == running {
+				// The call keeps the turn, and all that it works with, until it ends.
+				turn = false
+				err = errors.Join(err, fmt.Errorf("close instance: %w", ErrBusy))
+				return
+			}
+			i.again = false
+		}
+		if e := p.put(context.WithoutCancel(ctx), i, returned); e != nil {
 			err = errors.Join(err, fmt.Errorf("close instance: %w", e))
 		}
 	}()
-	return f(i)
+	err = f(i)
+	returned = true
+	return err
 }
 
 func (p *Pool) acquire(ctx context.Context) error {
@@ -150,8 +169,9 @@ func (p *Pool) take(ctx context.Context) (*Instance, error) {
 		return i, nil
 	}
 	i := s.newInstance()
-	i.pooled, i.uses, i.again = true, 1, p.options.Reuse > 1
+	i.pool, i.uses, i.again = p, 1, p.options.Reuse > 1
 	if err := i.begin(ctx); err != nil {
+		i.retire(false)
 		return nil, errors.Join(err, p.drop(context.WithoutCancel(ctx), i))
 	}
 	return i, nil
@@ -160,6 +180,10 @@ func (p *Pool) take(ctx context.Context) (*Instance, error) {
 // slot returns one that is idle, or a new one.
 func (p *Pool) slot(ctx context.Context) (*slot, error) {
 	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return nil, ErrPoolClosed
+	}
 	if n := len(p.idle); n > 0 {
 		s := p.idle[n-1]
 		p.idle[n-1] = nil
@@ -209,21 +233,28 @@ func (p *Pool) snapshot(ctx context.Context) (*snapshot, error) {
 	p.mu.Lock()
 	if !p.closed {
 		p.snap, p.info = snap.retain(), snap.info
+		p.touch()
 	}
 	p.mu.Unlock()
 	return snap, nil
 }
 
-// put takes an instance back. The error is what its end returned.
-func (p *Pool) put(ctx context.Context, i *Instance) error {
+// put takes an instance back, which has ended unless it is for the next caller, too.
+// good tells that its caller knows of nothing that speaks against that. The error is what
+// its end returned.
+func (p *Pool) put(ctx context.Context, i *Instance, good bool) error {
 	s := i.slot
-	if i.poisoned == nil && i.again {
+	good = good && i.poisoned == nil
+	if good && i.again {
 		return p.keep(ctx, s)
 	}
-	if s.from == nil || i.poisoned != nil {
+	if i.retire(false) == running {
+		return ErrBusy
+	}
+	if s.from == nil || !good {
 		return p.drop(ctx, i)
 	}
-	if err := i.end(ctx); err != nil {
+	if err := i.dropOwned(ctx); err != nil {
 		return errors.Join(err, p.drop(ctx, i))
 	}
 	if err := s.restore(ctx); err != nil {
@@ -243,40 +274,48 @@ func (p *Pool) keep(ctx context.Context, s *slot) error {
 		return closeSlot(ctx, s)
 	}
 	p.idle = append(p.idle, s)
-	if p.timer == nil {
-		p.timer = time.AfterFunc(p.options.IdleTime/4, p.expire)
-	}
+	p.touch()
 	p.mu.Unlock()
 	return nil
 }
 
-// drop gives an instance up with its slot.
+// touch notes that the pool, which is locked and not closed, has what is to be given back
+// some time.
+func (p *Pool) touch() {
+	p.used = time.Now()
+	if p.timer == nil {
+		p.timer = time.AfterFunc(max(p.options.IdleTime/4, time.Millisecond), p.expire)
+	}
+}
+
+// drop gives an instance that has ended up with its slot.
 func (p *Pool) drop(ctx context.Context, i *Instance) error {
 	if i.slot.from != nil {
 		p.counts.dropped.Add(1)
 	}
-	return errors.Join(i.end(ctx), i.slot.close(ctx))
+	return errors.Join(i.dropOwned(ctx), i.slot.close(ctx))
 }
 
 // closeSlot closes a slot that is idle.
 func closeSlot(ctx context.Context, s *slot) (err error) {
-	if s.instance != nil {
-		err = s.instance.end(ctx)
+	if i := s.instance; i != nil {
+		if i.retire(false) == running {
+			return ErrBusy
+		}
+		err = i.dropOwned(ctx)
 	}
 	return errors.Join(err, s.close(ctx))
 }
 
 // expire gives back what was not used for a while.
 func (p *Pool) expire() {
-	p.mu.Lock()
-	p.timer = nil
-	p.mu.Unlock()
 	now := time.Now()
 	p.giveBack(now.Add(-p.options.IdleTime), true)
 	p.quieten(now.Add(-p.options.IdleTime / 4))
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if (len(p.idle) > 0 || p.snap != nil) && !p.closed && p.timer == nil {
+	p.timer = nil
+	if (len(p.idle) > 0 || p.snap != nil) && !p.closed {
 		p.timer = time.AfterFunc(max(p.options.IdleTime/4, time.Millisecond), p.expire)
 	}
 }
@@ -284,6 +323,12 @@ func (p *Pool) expire() {
 // quieten has slots that are idle since before a time give back what they can.
 func (p *Pool) quieten(before time.Time) {
 	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return
+	}
+	p.busy.Add(1)
+	defer p.busy.Done()
 	var quiet []*slot
 	p.idle = slices.DeleteFunc(p.idle, func(s *slot) bool {
 		if s.quiet || s.since.After(before) {
@@ -302,23 +347,29 @@ func (p *Pool) quieten(before time.Time) {
 		}
 	}
 	p.mu.Lock()
-	closed := p.closed
-	if !closed {
-		p.idle = append(p.idle, good...)
-		slices.SortFunc(p.idle, func(a, b *slot) int { return a.since.Compare(b.since) })
+	room := max(p.options.Idle-len(p.idle), 0)
+	if p.closed {
+		room = 0
 	}
+	back := good[:min(room, len(good))]
+	p.idle = append(p.idle, back...)
+	slices.SortFunc(p.idle, func(a, b *slot) int { return a.since.Compare(b.since) })
 	p.mu.Unlock()
-	for _, s := range good {
-		if closed {
-			_ = closeSlot(context.Background(), s)
-		}
+	for _, s := range good[len(back):] {
+		_ = closeSlot(context.Background(), s)
 	}
 }
 
 // giveBack closes the slots that are idle since before a time, and the snapshot if that
-// is asked for and nobody uses the pool. It returns how many slots there were.
+// is asked for and nobody used the pool since. It returns how many there were.
 func (p *Pool) giveBack(before time.Time, snapshot bool) int {
 	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return 0
+	}
+	p.busy.Add(1)
+	defer p.busy.Done()
 	n := 0
 	for n < len(p.idle) && !p.idle[n].since.After(before) {
 		n++
@@ -326,7 +377,7 @@ func (p *Pool) giveBack(before time.Time, snapshot bool) int {
 	old := slices.Clone(p.idle[:n])
 	p.idle = slices.Delete(p.idle, 0, n)
 	snap := p.snap
-	if snapshot && len(p.idle) == 0 && len(p.turns) == 0 {
+	if snapshot && p.unused() && !p.used.After(before) {
 		p.snap = nil
 	} else {
 		snap = nil
@@ -337,8 +388,22 @@ func (p *Pool) giveBack(before time.Time, snapshot bool) int {
 	for _, s := range old {
 		_ = closeSlot(context.Background(), s)
 	}
-	_ = snap.release()
+	if snap != nil {
+		_ = snap.release()
+		n++
+	}
 	return n
+}
+
+// unused tells that the pool, which is locked, has no slots.
+func (p *Pool) unused() bool { return len(p.idle) == 0 && len(p.turns) == 0 }
+
+// unusedSince returns since when the pool has nothing but a snapshot; ok is false if it
+// has more, or not even that.
+func (p *Pool) unusedSince() (since time.Time, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.used, p.snap != nil && p.unused()
 }
 
 // idleSince returns since when a slot is idle at most; ok is false if none is.
@@ -394,7 +459,8 @@ func (p *Pool) Stats() PoolStats {
 		Made: p.counts.made.Load(), Restored: p.counts.restored.Load(), Dropped: p.counts.dropped.Load()}
 }
 
-// Close gives back what the pool keeps. Calls that are under way end as they would.
+// Close gives back what the pool keeps. Calls that are under way end as they would, and
+// what they have is given back then.
 func (p *Pool) Close(ctx context.Context) error {
 	p.mu.Lock()
 	if p.closed {
@@ -413,5 +479,7 @@ func (p *Pool) Close(ctx context.Context) error {
 	for _, s := range idle {
 		err = errors.Join(err, closeSlot(ctx, s))
 	}
-	return errors.Join(err, snap.release())
+	err = errors.Join(err, snap.release())
+	p.busy.Wait()
+	return err
 }

@@ -28,8 +28,13 @@ func (p *pools) remove(pool *Pool) {
 }
 
 // reclaim has pools give back the sandboxes that were idle for the longest time, a
-// sixteenth of all pools at a time. It returns whether there were any.
+// sixteenth of all pools at a time, and snapshots where no pool has idle sandboxes. It
+// returns whether there were any.
 func (p *pools) reclaim() bool {
+	return p.giveBack((*Pool).idleSince, false) || p.giveBack((*Pool).unusedSince, true)
+}
+
+func (p *pools) giveBack(since func(*Pool) (time.Time, bool), snapshots bool) bool {
 	type idle struct {
 		pool  *Pool
 		since time.Time
@@ -37,7 +42,7 @@ func (p *pools) reclaim() bool {
 	var all []idle
 	p.mu.Lock()
 	for pool := range p.all {
-		if since, ok := pool.idleSince(); ok {
+		if since, ok := since(pool); ok {
 			all = append(all, idle{pool, since})
 		}
 	}
@@ -45,7 +50,7 @@ func (p *pools) reclaim() bool {
 	slices.SortFunc(all, func(a, b idle) int { return a.since.Compare(b.since) })
 	n := 0
 	for _, i := range all[:(len(all)+15)/16] {
-		n += i.pool.giveBack(time.Now(), false)
+		n += i.pool.giveBack(time.Now(), snapshots)
 	}
 	return n > 0
 }

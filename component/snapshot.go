@@ -108,8 +108,23 @@ func (p *Prepared) freeze(ctx context.Context, mode SnapshotMode, begin func(i *
 	s := p.newSlot(nil, true)
 	i := s.newInstance()
 	i.asked = make([]bool, len(p.component.plan.imports))
-	defer func() { err = errors.Join(err, i.Close(ctx)) }()
+	i.again = true // Close is not for who warms up
+	rests := false
+	defer func() {
+		if !rests && i.retire(false) != resting {
+			return
+		}
+		if e := errors.Join(i.dropOwned(ctx), s.close(ctx)); e != nil {
+			if err == nil {
+				e = errors.Join(e, snap.core.Close())
+			}
+			snap, err = nil, errors.Join(err, e)
+		}
+	}()
 	done, err := begin(i)
+	if rests = i.retire(false) == resting; !rests {
+		err = errors.Join(err, fmt.Errorf("close instance: %w", ErrBusy))
+	}
 	if err != nil {
 		return nil, nil, err
 	}

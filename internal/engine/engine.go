@@ -57,6 +57,9 @@ type Config struct {
 	// Restore says how sandboxes are brought back to their snapshots. It must be
 	// available on this system.
 	Restore cow.Method
+	// MaxMappings bounds what memories take of the mappings that the system allows the
+	// process; zero means a part of that. See cow.Options.
+	MaxMappings int
 	// Reclaim, if not nil, is called when the system has no room for another memory. It
 	// returns whether some were given back. It may be called by anything that makes an
 	// instance.
@@ -86,7 +89,7 @@ type Engine struct {
 
 // New returns an engine. Close releases it with everything compiled by it.
 func New(c Config) *Engine {
-	space, err := cow.NewSpace(cow.Options{Method: c.Restore})
+	space, err := cow.NewSpace(cow.Options{Method: c.Restore, MaxMappings: c.MaxMappings})
 	if err != nil {
 		panic(err)
 	}
@@ -106,6 +109,10 @@ func New(c Config) *Engine {
 	e.compiler = compiler{runtime: e.runtime, workers: workers}
 	return e
 }
+
+// Mappings returns how many of the system's mappings memories take, those that are kept
+// for reuse included, and how many they may.
+func (e *Engine) Mappings() (used, limit int) { return e.space.Mappings() }
 
 // Close releases all compiled code. No call may be under way. Where a function is
 // still being compiled that nobody waits for any more, it happens after that.

@@ -80,16 +80,31 @@ func (m *Memories) Allocate(initial, maximum uint64) experimental.LinearMemory {
 
 // reserve maps memory, or returns nil where that can't be done.
 func (e *Engine) reserve(image *cow.Image, size uint64) *cow.Mapping {
-	for size > 0 {
-		m, err := e.space.Map(image, size)
-		if err == nil {
-			return m
-		}
+	if size == 0 {
+		return nil
+	}
+	var m *cow.Mapping
+	if e.mapping(func() (err error) { m, err = e.space.Map(image, size); return err }) != nil {
+		return nil
+	}
+	return m
+}
+
+// image makes an image of a memory.
+func (e *Engine) image(content []byte) (image *cow.Image, err error) {
+	err = e.mapping(func() (err error) { image, err = e.space.Image(content); return err })
+	return image, err
+}
+
+// mapping calls do again for as long as it finds no room for a mapping and somebody gives
+// one back.
+func (e *Engine) mapping(do func() error) error {
+	for {
+		err := do()
 		if !errors.Is(err, cow.ErrMappings) || e.reclaim == nil || !e.reclaim() {
-			break
+			return err
 		}
 	}
-	return nil
 }
 
 // linearMemory is the memory of an instance.

@@ -94,7 +94,7 @@ func (s *Sandbox) Freeze() (snap *Snapshot, err error) {
 		}
 	}
 	for _, l := range s.mems.all {
-		image, err := s.engine.space.Image(l.buffer)
+		image, err := s.engine.image(l.buffer)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("keep a memory: %w", err), snap.Close())
 		}
