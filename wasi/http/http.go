@@ -17,8 +17,12 @@ type Instance interface {
 }
 
 // Handler serves every request with an instance of its own. It is safe for
-// concurrent use. Bodies stream both ways; bounds on their size, on time and on
-// concurrency are set around it, with http.MaxBytesHandler for instance.
+// concurrent use, and is not to be copied after the first. Bodies stream both ways;
+// bounds on their size, on time and on concurrency are set around it, with
+// http.MaxBytesHandler for instance.
+//
+// As with those of net/http, a ResponseWriter should take 2 KiB between two flushes
+// without waiting for the client, or a guest that writes without waiting does.
 type Handler struct {
 	// Instantiate makes the instance for a request. What it imports must be
 	// offered by a wasi.System.
@@ -30,6 +34,8 @@ type Handler struct {
 	// gave no response, or broke off its body. The client gets status 500, or a
 	// broken connection where the response had begun.
 	Error func(r *http.Request, err error)
+
+	flusher p2http.Flusher
 }
 
 // Errors that Handler.Error is told beside traps and failures of Instantiate.
@@ -51,7 +57,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	outcome := p2http.NotBegun
 	i, err := h.Instantiate(r.Context())
 	if err == nil {
-		outcome, err = p2http.Serve(w, r, i)
+		outcome, err = p2http.Serve(w, r, i, &h.flusher)
 	}
 	if err != nil && h.Error != nil {
 		h.Error(r, err)

@@ -118,6 +118,7 @@ func (g *guest) readAll(body bind.IncomingBody) (string, bind.Trailers, bind.HTT
 
 // handler serves with a guest.
 func handler(t *testing.T, outcome func(Outcome, error), run func(*guest, bind.IncomingRequest, bind.ResponseOutparam) error) http.Handler {
+	var flusher Flusher
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		g := &guest{t: t}
 		handle := func(ctx context.Context, in bind.IncomingRequest, out bind.ResponseOutparam) (err error) {
@@ -130,7 +131,7 @@ func handler(t *testing.T, outcome func(Outcome, error), run func(*guest, bind.I
 			}()
 			return run(g, in, out)
 		}
-		what, err := serve(w, r, handle, g.end)
+		what, err := serve(w, r, handle, g.end, &flusher)
 		if outcome != nil {
 			outcome(what, err)
 		} else if what != Whole || err != nil {

@@ -49,22 +49,23 @@ const (
 
 // Serve has an instance handle one request and closes the instance. There may
 // be an error with every outcome.
-func Serve(w http.ResponseWriter, r *http.Request, instance Instance) (Outcome, error) {
+func Serve(w http.ResponseWriter, r *http.Request, instance Instance, f *Flusher) (Outcome, error) {
 	handler, err := bind.LookupIncomingHandler(instance)
 	if err != nil {
 		return NotBegun, errors.Join(err, instance.Close(r.Context()))
 	}
-	return serve(w, r, handler.Handle, instance.Close)
+	return serve(w, r, handler.Handle, instance.Close, f)
 }
 
 func serve(w http.ResponseWriter, r *http.Request,
 	handle func(context.Context, bind.IncomingRequest, bind.ResponseOutparam) error,
-	closeInstance func(context.Context) error,
+	closeInstance func(context.Context) error, f *Flusher,
 ) (Outcome, error) {
 	ctx := r.Context()
 	x := &served{}
 	s, out := &x.sink, &x.out
 	s.w, s.rc, s.head = w, *http.NewResponseController(w), r.Method == http.MethodHead
+	s.flusher = f
 	x.source.body, x.source.code = r.Body, requestBodyCode
 	x.body.source, x.body.trailer = &x.source, &r.Trailer
 	x.in.r, x.in.body = r, &x.body
@@ -217,10 +218,6 @@ func (p *outparam) SendInformational(_ context.Context, status uint16, headers b
 	return nil
 }
 
-// flushDelay is how long bytes may stay in the server's buffer, so that a short
-// response leaves in one piece.
-const flushDelay = 2 * time.Millisecond
-
 // buffered is how many bytes a ResponseWriter of net/http takes, after it was flushed,
 // without writing to the connection.
 const buffered = 2048
@@ -235,7 +232,9 @@ type responseSink struct {
 	mu    sync.Mutex // held while something is written, which may wait
 	ended bool
 	fresh int // bytes written since it was flushed
-	timer *time.Timer
+
+	flusher *Flusher
+	queued  queued // the flusher's
 }
 
 // Write implements io.Writer.
@@ -262,13 +261,14 @@ func (s *responseSink) write(p []byte) (int, error) {
 	if s.ended {
 		return 0, errAbandoned
 	}
+	first := s.fresh == 0
 	s.fresh += len(p)
 	n, err := s.w.Write(p)
 	if errors.Is(err, http.ErrBodyNotAllowed) {
 		return len(p), nil // 204 and 304 have none
 	}
-	if err == nil && s.timer == nil {
-		s.timer = time.AfterFunc(flushDelay, s.flush)
+	if err == nil && first {
+		s.flusher.add(s)
 	}
 	return n, err
 }
@@ -276,7 +276,6 @@ func (s *responseSink) write(p []byte) (int, error) {
 func (s *responseSink) flush() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.timer = nil
 	if !s.ended {
 		_ = s.rc.Flush() // an error shows in the next write
 		s.fresh = 0
@@ -294,9 +293,7 @@ func (s *responseSink) endLocked(broken bool, trailers http.Header) {
 		return
 	}
 	s.ended = true
-	if s.timer != nil {
-		s.timer.Stop()
-	}
+	s.flusher.remove(s)
 	if len(trailers) > 0 {
 		_ = s.rc.Flush() // or a short response would leave without a place for them
 	}
