@@ -250,7 +250,7 @@ func (t *Table) Remove(i uint32) any {
 // was on its way when a call trapped, emptying the table; for the end of an
 // instance.
 func (t *Table) Owned(yield func(rt *ResourceType, rep Rep)) {
-	entries, flight := t.entries, t.flight[t.landed:]
+	entries, held, flight := t.entries, t.flight, t.flight[t.landed:]
 	*t = Table{Limit: t.Limit}
 	for i := range entries {
 		if e := &entries[i]; e.kind == entryResource && e.own {
@@ -269,6 +269,10 @@ func (t *Table) Owned(yield func(rt *ResourceType, rep Rep)) {
 	if t.entries == nil && len(entries) <= maxSpare {
 		clear(entries)
 		t.entries = entries[:0]
+	}
+	if t.flight == nil && len(held) <= maxSpare {
+		clear(held)
+		t.flight = held[:0]
 	}
 }
 

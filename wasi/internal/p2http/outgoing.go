@@ -47,7 +47,7 @@ func newOutgoingBody(ctx context.Context, book *quota.Book, header *fields, tooL
 		return nil, err
 	}
 	if n, ok := header.contentLength(); ok {
-		b.expected = &n
+		b.expected = new(n)
 	}
 	b.out.body = b
 	b.out.Init(bodySink{b}, false, b.end)
