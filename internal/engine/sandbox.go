@@ -123,6 +123,11 @@ func (s *Sandbox) Close(ctx context.Context) error {
 func (s *Sandbox) closeFrom(ctx context.Context, n int) (err error) {
 	for len(s.cores) > n {
 		last := len(s.cores) - 1
+		if n > 0 {
+			// The engine would take the allocator off a memory that others have, too:
+			// it would grow without limit, out of what is restored.
+			err = errors.Join(err, releaseMemory(s.cores[last].module))
+		}
 		err = errors.Join(err, s.cores[last].Close(ctx))
 		s.cores[last] = nil
 		s.cores = s.cores[:last]

@@ -76,6 +76,17 @@ func stateOf(m api.Module) (s *state, err error) {
 	return s, nil
 }
 
+// releaseMemory has an instance know of no memory any more. It can only be closed then.
+func releaseMemory(m api.Module) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %v", errState, r)
+		}
+	}()
+	reflect.ValueOf(m).Elem().FieldByName("MemoryInstance").SetZero()
+	return nil
+}
+
 func references(v reflect.Value) []uintptr { return v.Interface().([]uintptr) }
 
 // key identifies a table.

@@ -83,6 +83,7 @@ type Func struct {
 	Params, Results []wasm.ValType
 	Locals          int // further i32 locals
 	Body            Code
+	Start           bool // runs when the module is instantiated
 }
 
 func (f *Func) body() wasm.Body {
@@ -122,6 +123,9 @@ func (m *CoreModule) Define(f *Func) {
 	}
 	m.Functions = append(m.Functions, wasm.Function{Type: m.typ(f.Params, f.Results)})
 	m.Code = append(m.Code, f.body())
+	if f.Start {
+		m.Module.Start = &wasm.Start{Func: index}
+	}
 	if f.Name != "" {
 		m.Exports = append(m.Exports, wasm.Export{Name: f.Name, Kind: wasm.KindFunc, Index: index})
 	}

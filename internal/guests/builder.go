@@ -25,6 +25,11 @@ func NewBuilder() *Builder {
 // Bytes returns the component in the binary format.
 func (b *Builder) Bytes() []byte { return binary.Encode(b.c) }
 
+// Once declares that the component is to be initialised once for a deployment.
+func (b *Builder) Once() {
+	b.c.Customs = append(b.c.Customs, binary.Custom{Name: binary.InitializeSection, Data: []byte(binary.InitializeOnce)})
+}
+
 // Def adds a definition and returns the index of what it defines.
 func (b *Builder) Def(d binary.Def) uint32 {
 	b.c.Defs = append(b.c.Defs, d)

@@ -21,6 +21,7 @@ type Guest struct {
 	Data    []Data
 	Pages   uint64 // of the memory, at least 1
 	Exports []Export
+	Once    bool // whether it is declared to be initialised once
 }
 
 // Export is a function that the component exports, from an interface or at its
@@ -34,6 +35,9 @@ type Export struct {
 // Component writes the component.
 func (g *Guest) Component() []byte {
 	b := NewBuilder()
+	if g.Once {
+		b.Once()
+	}
 	libc := b.Libc(g.Data, g.Pages)
 	var imports []CoreFunc
 	for _, i := range g.Imports {
