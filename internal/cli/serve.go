@@ -47,7 +47,8 @@ func newServe(s *streams) *cobra.Command {
 		Use:   "serve [flags] [FILE]",
 		Short: "Serve HTTP with a wasi:http component",
 		Long: `Serve HTTP with a component that exports wasi:http/incoming-handler. Every
-request gets an instance of its own. HTTP/1.1 and HTTP/2 are spoken, over TLS
+request gets an instance of its own, which begins with what all instances share
+(--snapshot) and in which no earlier one left anything. HTTP/1.1 and HTTP/2 are spoken, over TLS
 where a certificate is given. Without FILE it is what 'ashlar build' made of the
 project in the folder.
 
@@ -56,7 +57,8 @@ appears line by line with the number of its request. On SIGTERM or an interrupt
 the server stops accepting, finishes the requests under way and ends.`,
 		Example: `  ashlar serve app.wasm
   ashlar serve --addr 127.0.0.1:0 -v --allow-http api.example.com app.wasm
-  ashlar serve --addr :8443 --tls-cert cert.pem --tls-key key.pem app.wasm`,
+  ashlar serve --addr :8443 --tls-cert cert.pem --tls-key key.pem app.wasm
+  ashlar serve --snapshot warm --warm-up "GET /" app.wasm`,
 		Args: atMostArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			path, err := fileOrProject(args)
