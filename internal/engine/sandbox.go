@@ -75,7 +75,9 @@ func (s *Sandbox) Add(ctx context.Context, m *Module, imports Imports) error {
 		i.state, err = stateOf(i.module)
 	}
 	if err != nil {
-		return errors.Join(err, i.Close(ctx))
+		// A close error would say that the engine is closed, which hides nothing.
+		_ = i.Close(ctx)
+		return err
 	}
 	if before != nil {
 		s.names = append(s.names, i.state.names(before)...)
