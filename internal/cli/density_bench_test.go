@@ -22,9 +22,9 @@ import (
 )
 
 var (
-	densityNames = flag.Int("names", 1000, "components that BenchmarkDensity deploys")
-	densityFiles = flag.Int("files", 1, "different files among them, where there is no -components")
-	densityPaths = flag.String("components", "", "wasi:http components that they are made of, separated by commas, in place of a small one")
+	densityNames    = flag.Int("names", 1000, "components that BenchmarkDensity deploys")
+	densityFiles    = flag.Int("files", 1, "different files among them, where there is no -components")
+	benchComponents = flag.String("components", "", "wasi:http components to measure, separated by commas, in place of a small one")
 )
 
 // BenchmarkDensity deploys many components in one process, has each answer a request,
@@ -111,13 +111,9 @@ func density(b *testing.B) {
 
 // densityComponents returns the files.
 func densityComponents(b *testing.B) (out [][]byte) {
-	if *densityPaths != "" {
-		for path := range strings.SplitSeq(*densityPaths, ",") {
-			bytes, err := os.ReadFile(path)
-			if err != nil {
-				b.Fatal(err)
-			}
-			out = append(out, bytes)
+	if *benchComponents != "" {
+		for _, f := range benchFiles(b) {
+			out = append(out, f.bytes)
 		}
 		return out
 	}
