@@ -119,7 +119,7 @@ func starting(once bool, start guests.Code) []byte {
 			{Name: "note", Params: i32, Results: i32, Body: guests.Seq(guests.Get(0), guests.Call(keepNote))},
 			{Name: "trap", Body: guests.Unreachable},
 			{Name: "recurse", Params: i32, Body: guests.Seq(guests.Get(0), guests.If(guests.Seq(
-				guests.Get(0), guests.I32(1), guests.I32Sub, guests.Call(9), guests.I32(64), guests.Get(0), guests.Store(0))))},
+				guests.Get(0), guests.I32(1), guests.I32Sub, guests.Call(9), guests.I32(128), guests.Get(0), guests.Store(0))))},
 		},
 		Exports: []guests.Export{
 			{Name: "word", Core: "word", Type: at}, {Name: "get", Core: "get", Type: at},
