@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/ashlar-wasm/ashlar/wasi/internal/stream"
 )
 
 // countedWriter counts how often it is flushed.
@@ -150,5 +152,64 @@ func TestServerBuffer(t *testing.T) {
 		close(flush)
 		<-answered
 		s.Close()
+	}
+}
+
+// stuckWriter is one whose client does not read.
+type stuckWriter struct {
+	countedWriter
+	begun, goOn chan struct{}
+}
+
+func (w *stuckWriter) FlushError() error {
+	close(w.begun)
+	<-w.goOn
+	return nil
+}
+
+// TestEndDoesNotWait ends bodies while a flush waits for the client: whoever ends one, a
+// guest, goes on.
+func TestEndDoesNotWait(t *testing.T) {
+	for _, v := range []struct {
+		name     string
+		trailers http.Header
+		flush    bool // is under way when the body ends
+		broken   bool
+	}{
+		{name: "finish", flush: true},
+		{name: "abort", flush: true, broken: true},
+		{name: "trailers", trailers: http.Header{"A": {"b"}}},
+	} {
+		t.Run(v.name, func(t *testing.T) {
+			w := &stuckWriter{countedWriter{ResponseWriter: httptest.NewRecorder()}, make(chan struct{}), make(chan struct{})}
+			s := &responseSink{w: w, rc: *http.NewResponseController(w), flusher: &Flusher{}}
+			if v.flush {
+				if _, err := s.TryWrite([]byte("x")); err != nil {
+					t.Fatal(err)
+				}
+				<-w.begun
+			}
+			if v.broken {
+				s.abort()
+			} else {
+				s.finish(v.trailers)
+			}
+			<-w.begun
+			if s.done.Ready() {
+				t.Error("done before the client has read")
+			}
+			close(w.goOn)
+			if err := stream.Block(t.Context(), &s.done); err != nil {
+				t.Fatal(err)
+			}
+			if broken, _ := s.done.Get(); broken != v.broken {
+				t.Errorf("broken: %v", broken)
+			}
+			for name := range v.trailers {
+				if w.Header().Get(http.TrailerPrefix+name) == "" {
+					t.Errorf("trailer %s is missing", name)
+				}
+			}
+		})
 	}
 }
