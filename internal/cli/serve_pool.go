@@ -83,6 +83,10 @@ func (o *pooling) check() error {
 	switch warm := o.snapshot == snapshotMode(component.SnapshotWarm); {
 	case o.maxConcurrent < 1:
 		return usageError("--max-concurrent must be at least 1")
+	case o.queue < 0:
+		return usageError("--max-queue must be at least 1, or 0 for four times as many as are handled")
+	case o.ahead < 0:
+		return usageError("--sandboxes must not be below 0")
 	case o.reuse < 1:
 		return usageError("--reuse must be at least 1")
 	case warm && o.warmUp == "":

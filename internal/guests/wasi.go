@@ -64,7 +64,20 @@ func GrowAfterOutput(pages int32) []byte {
 // HelloHTTP answers every HTTP request with the greeting. For a request whose
 // method is DELETE it traps, for PATCH after the greeting, for PUT it goes round an
 // empty loop for ever.
-func HelloHTTP() []byte {
+func HelloHTTP() []byte { return HTTP{}.Component() }
+
+// HTTP is HelloHTTP with more.
+type HTTP struct {
+	// Count has the first letter of the greeting become the next one in the alphabet
+	// whenever it was sent.
+	Count bool
+	// Print has a start function print "initialising\n", and TrapStart trap.
+	Print, TrapStart bool
+	Once             bool // whether it is declared to be initialised once
+}
+
+// Component writes the component.
+func (o HTTP) Component() []byte {
 	fields, request := abi.GuestResource("fields"), abi.GuestResource("incoming-request")
 	response, outparam := abi.GuestResource("outgoing-response"), abi.GuestResource("response-outparam")
 	body := abi.GuestResource("outgoing-body")
@@ -85,8 +98,8 @@ func HelloHTTP() []byte {
 	}
 	const (
 		newFields, newResponse, responseBody, bodyWrite, bodyFinish, outparamSet, requestMethod = 1, 2, 3, 4, 5, 6, 7
-		dropStream, dropRequest                                                                 = 8, 9
 	)
+	dropStream, dropRequest, getStdout := uint32(8), uint32(9), uint32(8)
 	zeros := func(n int) Code {
 		var c Code
 		for range n {
@@ -97,10 +110,21 @@ func HelloHTTP() []byte {
 	// set(outparam, ok(response)): the case and the handle, then the flat rest
 	// of error-code, in which the fourth value is 64 bits wide.
 	set := Seq(Get(1), I32(0), Get(2), zeros(1), I64(0), zeros(4), Call(outparamSet))
+	imports := []abi.Interface{ioErrors, streams, types}
+	if o.Print {
+		imports = append(imports, stdout)
+		dropStream, dropRequest = 9, 10
+	}
+	const letter, hello = 1024, "initialising\n"
+	var count Code
+	if o.Count {
+		count = Seq(I32(letter), I32(letter), Code{0x2d, 0, 0}, I32(1), I32Add, Code{0x3a, 0, 0}) // i32.load8_u, i32.store8
+	}
 	g := &Guest{
-		Imports: []abi.Interface{ioErrors, streams, types},
+		Once:    o.Once,
+		Imports: imports,
 		Drops:   []*abi.Resource{outputStream, request},
-		Data:    []Data{{At: 1024, Bytes: greeting}},
+		Data:    []Data{{At: letter, Bytes: greeting}, {At: 2048, Bytes: hello}},
 		Funcs: []Func{{Name: "handle", Params: twoI32, Locals: 3, Body: Seq(
 			Get(0), I32(128), Call(requestMethod),
 			I32(128), Code{0x2d, 0x00, 0x00}, Set(4), // i32.load8_u
@@ -111,13 +135,23 @@ func HelloHTTP() []byte {
 			Get(2), I32(128), Call(responseBody), I32(128), Load(4), Set(3),
 			set,
 			Get(3), I32(128), Call(bodyWrite), I32(128), Load(4), Set(0),
-			write(1024, int32(len(greeting))),
+			write(letter, int32(len(greeting))), count,
 			Get(4), I32(8), Code{0x46}, If(Unreachable),
 			Get(0), Call(dropStream),
 			Get(3), zeros(2), I32(256), Call(bodyFinish),
 		)}},
 		Exports: []Export{{Interface: "wasi:http/incoming-handler@0.2.0", Name: "handle", Core: "handle", Type: abi.Function(
 			[]abi.Field{abi.F("request", abi.Own(request)), abi.F("response-out", abi.Own(outparam))}, nil)}},
+	}
+	var start Code
+	if o.Print {
+		start = Seq(Call(getStdout), Set(0), write(2048, int32(len(hello))))
+	}
+	if o.TrapStart {
+		start = Seq(start, Unreachable)
+	}
+	if start != nil {
+		g.Funcs = append(g.Funcs, Func{Start: true, Locals: 1, Body: start})
 	}
 	return g.Component()
 }
