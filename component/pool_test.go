@@ -464,7 +464,7 @@ func TestPoolQuietens(t *testing.T) {
 		t.Fatal(err)
 	}
 	pool := newPool(t, p, component.PoolOptions{Concurrent: 2, IdleTime: 400 * time.Millisecond})
-	for range 5 {
+	for range 3 {
 		do(t, pool, func(i *component.Instance) {
 			if got := fmt.Sprint(observe(t, i)); got != want {
 				t.Errorf("begins with\n%s, want\n%s", got, want)
@@ -712,7 +712,7 @@ func TestPoolsOfOtherLimits(t *testing.T) {
 
 // Where mappings run out, pools that are idle give theirs back.
 func TestPoolsReclaim(t *testing.T) {
-	const bound, count = 60, 2000
+	const bound, count = 60, 1000
 	e := component.NewEngineWithMappings(component.Options{}, bound)
 	defer func() {
 		if err := e.Close(context.Background()); err != nil {
