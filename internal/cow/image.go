@@ -36,6 +36,9 @@ func (s *Space) Image(content []byte) (*Image, error) {
 	var err error
 	if img.memory, img.store, err = newStore(content[:min(filled, len(content))], length, s.pageSize); err != nil {
 		s.unreserve(n)
+		if isOutOfMappings(err) {
+			err = fmt.Errorf("%w: %w", ErrMappings, err)
+		}
 		return nil, fmt.Errorf("image of %d bytes: %w", len(content), err)
 	}
 	return img, nil

@@ -152,7 +152,11 @@ func mapFile(fd, filled, length, prot int) ([]byte, error) {
 	return unsafe.Slice((*byte)(base), length), nil
 }
 
-func isOutOfMappings(err error) bool { return errors.Is(err, unix.ENOMEM) }
+// isOutOfMappings tells whether the system has no room for another mapping, or for the
+// file of an image.
+func isOutOfMappings(err error) bool {
+	return errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE)
+}
 
 // unmap gives back what mapFile returned.
 func unmap(memory []byte) error {
