@@ -14,6 +14,7 @@ import (
 
 	"github.com/ashlar-wasm/ashlar/component"
 	"github.com/ashlar-wasm/ashlar/internal/guests"
+	"github.com/ashlar-wasm/ashlar/internal/wasm"
 )
 
 // eventually waits until something is so.
@@ -871,5 +872,55 @@ func TestPoolConcurrentUse(t *testing.T) {
 	eventually(t, "goroutines end", func() bool { return runtime.NumGoroutine() <= before })
 	if err := e.Close(context.Background()); err != nil {
 		t.Error(err)
+	}
+}
+
+// What is in a module that is imported is not the component's: pools share nothing then.
+func TestPoolsOfImportedModules(t *testing.T) {
+	bytes := guests.ImportsModule()
+	if info, err := component.SnapshotOf(bytes); err != nil || info.Mode != component.SnapshotAuto {
+		t.Errorf("without running it: %+v, %v", info, err)
+	}
+	e := component.NewEngine(component.Options{})
+	t.Cleanup(func() {
+		if err := e.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	comp, err := e.Compile(t.Context(), bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for answer := range int32(3) {
+		m := &guests.CoreModule{}
+		m.Memories = []wasm.Memory{{MemoryType: wasm.MemoryType{PageSizeLog2: 16, Limits: wasm.Limits{Min: 1}}}}
+		m.Define(&guests.Func{Name: "answer", Results: []wasm.ValType{wasm.I32}, Body: guests.Seq(
+			guests.I32(0), guests.I32(0), guests.Load(0), guests.I32(1), guests.I32Add, guests.Store(0), guests.I32(0), guests.Load(0))})
+		m.Define(&guests.Func{Start: true, Body: guests.Seq(guests.I32(0), guests.I32(10*answer), guests.Store(0))})
+		module, err := e.CompileModule(m.Encode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := e.NewLinker()
+		if err := l.Root().Module("m", module); err != nil {
+			t.Fatal(err)
+		}
+		p, err := l.Prepare(t.Context(), comp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := p.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+		pool := newPool(t, p, component.PoolOptions{Concurrent: 1})
+		for range 3 {
+			do(t, pool, func(i *component.Instance) { wantU32(t, i, uint32(10*answer+1), "answer") })
+		}
+		wantStats(t, pool, 1, 3, 0)
+	}
+	if n := comp.SharedSnapshots(); n != 0 {
+		t.Errorf("%d snapshots can be shared", n)
 	}
 }

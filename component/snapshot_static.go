@@ -25,12 +25,15 @@ func SnapshotOf(bytes []byte) (SnapshotInfo, error) {
 	return SnapshotInfo{Mode: SnapshotAuto, Reason: "init if initialising it calls no import, else data"}, nil
 }
 
-// startsCode tells whether some core module has a start function.
+// startsCode tells whether some core module has a start function, or is imported, so that
+// it may have one.
 func startsCode(c *binary.Component) (bool, error) {
 	for _, d := range c.Defs {
 		starts := false
 		var err error
 		switch d := d.(type) {
+		case *binary.Import:
+			starts = d.Type.Kind == binary.ExternModule
 		case *binary.Component:
 			starts, err = startsCode(d)
 		case *binary.CoreModule:
