@@ -439,3 +439,20 @@ func TestImportOfTypes(t *testing.T) {
 		}
 	}
 }
+
+func TestPoolWait(t *testing.T) {
+	pool, err := prepare(t, component.Options{}, guests.Calc(), nil).NewPool(component.PoolOptions{Concurrent: 1, Wait: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close(context.Background())
+	err = pool.Do(t.Context(), func(*component.Instance) error {
+		return pool.Do(t.Context(), func(*component.Instance) error { return errors.New("had a turn") })
+	})
+	if !errors.Is(err, component.ErrPoolFull) {
+		t.Error(err)
+	}
+	if s := pool.Stats(); s.Waiting != 0 || s.InUse != 0 {
+		t.Errorf("%+v", s)
+	}
+}

@@ -18,6 +18,9 @@ type PoolOptions struct {
 	// Queue is how many callers may wait for their turn; the default is four
 	// times Concurrent. Further ones are refused with ErrPoolFull.
 	Queue int
+	// Wait is for how long each waits, if its context does not end before; the default
+	// is for ever. Who has waited for so long is refused with ErrPoolFull.
+	Wait time.Duration
 	// Snapshot is what instances share. The default is SnapshotAuto.
 	Snapshot SnapshotMode
 	// WarmUp makes the call whose state is shared with SnapshotWarm, which needs it.
@@ -35,7 +38,8 @@ type PoolOptions struct {
 	IdleTime time.Duration
 }
 
-// ErrPoolFull is returned when as many callers wait for an instance as may.
+// ErrPoolFull is returned when as many callers wait for an instance as may, or one has
+// waited for as long as it may.
 var ErrPoolFull = errors.New("too many calls are waiting for an instance")
 
 // ErrPoolClosed is returned when a Pool is used that was closed.
@@ -102,8 +106,8 @@ func (p *Prepared) NewPool(o PoolOptions) (*Pool, error) {
 }
 
 // Do calls f with a fresh instance, which is gone when f returns. It waits for
-// its turn if too many are in use; the error is ErrPoolFull if too many wait,
-// the cause of ctx if that ends first, or what f returns.
+// its turn if too many are in use; the error is ErrPoolFull if too many wait, or it has
+// waited for long enough, the cause of ctx if that ends first, or what f returns.
 func (p *Pool) Do(ctx context.Context, f func(*Instance) error) (err error) {
 	if err := p.acquire(ctx); err != nil {
 		return err
@@ -149,9 +153,17 @@ func (p *Pool) acquire(ctx context.Context) error {
 		return ErrPoolFull
 	}
 	defer p.waiting.Add(-1)
+	var late <-chan time.Time
+	if p.options.Wait > 0 {
+		t := time.NewTimer(p.options.Wait)
+		defer t.Stop()
+		late = t.C
+	}
 	select {
 	case p.turns <- struct{}{}:
 		return nil
+	case <-late:
+		return ErrPoolFull
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}

@@ -17,9 +17,6 @@ import (
 
 const handlerInterface = "wasi:http/incoming-handler@0.2.0"
 
-// queueTime is how long a request waits for its turn.
-const queueTime = 10 * time.Second
-
 var errRequestTime = errors.New("time limit for the request exceeded")
 
 // handler serves requests with a component under the options' bounds.
@@ -47,7 +44,6 @@ type exchange struct {
 	request   *http.Request
 	response  recorder
 	context   exchangeContext
-	wait      lazyContext // ends when it waited for its turn for long enough, too
 	out, errs guestLog
 	instance  *component.Instance // once it has one
 }
@@ -91,9 +87,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Body != http.NoBody {
 		x.request.Body = &limitedBody{http.MaxBytesReader(w, r.Body, int64(h.options.maxBody)), x.tooLarge}
 	}
-	x.wait.Context, x.wait.deadline, x.wait.late = x.request.Context(), x.start.Add(queueTime), component.ErrPoolFull
-	defer x.wait.release()
-	err := h.pool.Do(&x.wait, x.serve)
+	err := h.pool.Do(x.request.Context(), x.serve)
 	switch {
 	case err == nil:
 	case x.instance != nil:

@@ -16,6 +16,9 @@ import (
 	wasihttp "github.com/ashlar-wasm/ashlar/wasi/http"
 )
 
+// queueTime is how long a request waits for its turn.
+const queueTime = 10 * time.Second
+
 // pooling are the flags on the sandboxes that serve requests.
 type pooling struct {
 	maxConcurrent int
@@ -120,7 +123,7 @@ func (o *pooling) request(ctx context.Context) (*http.Request, error) {
 // meanwhile goes to the log.
 func (o *pooling) pool(ctx context.Context, p *component.Prepared, log *serveLog) (*component.Pool, error) {
 	options := component.PoolOptions{
-		Concurrent: o.maxConcurrent, Queue: o.queue, Snapshot: component.SnapshotMode(o.snapshot),
+		Concurrent: o.maxConcurrent, Queue: o.queue, Wait: queueTime, Snapshot: component.SnapshotMode(o.snapshot),
 		Reuse: o.reuse, Idle: o.idle, IdleTime: time.Duration(o.idleTime),
 	}
 	if o.warmUp != "" {
