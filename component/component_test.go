@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/ashlar-wasm/ashlar/component"
 	"github.com/ashlar-wasm/ashlar/component/abi"
