@@ -1,0 +1,311 @@
+package oci
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/registry/remote/auth"
+
+	"github.com/ashlar-wasm/ashlar/oci/blob"
+	"github.com/ashlar-wasm/ashlar/oci/cache"
+)
+
+// Options are for [NewClient]. The zero value reaches registries over TLS that the
+// system trusts, without a credential and without a cache.
+type Options struct {
+	// Credential finds credentials, as [FindCredential] does. Nil means anonymous.
+	Credential CredentialFunc
+	// CACerts are PEM certificates that are trusted besides the system's.
+	CACerts [][]byte
+	// PlainHTTP are the hosts that are spoken to without TLS. Hosts of this machine
+	// are where they do not speak TLS.
+	PlainHTTP []string
+	// Mirrors are, for a host, hosts that are asked before it for what is read,
+	// each with a prefix for the repository if it has one: mirror.example/prefix.
+	Mirrors map[string][]string
+	// Cache keeps what was pulled. The caller goes on owning it.
+	Cache *cache.Cache
+	// Offline answers from the cache and layouts on disk alone.
+	Offline bool
+	// MaxLayer bounds the size of a layer; zero means 256 MiB.
+	MaxLayer int64
+	// UserAgent is told to registries; empty means "ashlar".
+	UserAgent string
+	// Progress is told how many bytes of layers were transferred of how many. It is
+	// called by several goroutines, but not at once. Nil means nobody is.
+	Progress func(done, total int64)
+}
+
+const defaultMaxLayer = 256 << 20
+
+// Client transfers artifacts. It is safe for concurrent use.
+type Client struct {
+	auth     *auth.Client
+	schemes  *schemes
+	secrets  secrets
+	mirrors  map[string][]endpoint
+	cache    *cache.Cache
+	offline  bool
+	maxLayer int64
+	progress progress
+	getCred  CredentialFunc
+}
+
+// NewClient returns a client.
+func NewClient(o Options) (*Client, error) {
+	c := &Client{
+		cache: o.Cache, offline: o.Offline, maxLayer: o.MaxLayer, getCred: o.Credential,
+		secrets:  secrets{set: map[string]bool{}, hosts: map[string]bool{}},
+		schemes:  &schemes{plain: map[string]bool{}, found: map[string]bool{}},
+		mirrors:  map[string][]endpoint{},
+		progress: progress{report: o.Progress},
+	}
+	if c.maxLayer <= 0 {
+		c.maxLayer = defaultMaxLayer
+	}
+	for _, h := range o.PlainHTTP {
+		host, err := ParseRegistry(h)
+		if err != nil {
+			return nil, err
+		}
+		c.schemes.plain[host] = true
+	}
+	for host, mirrors := range o.Mirrors {
+		host, err := ParseRegistry(host)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range mirrors {
+			name, prefix, _ := strings.Cut(strings.TrimSuffix(m, "/"), "/")
+			if name, err = ParseRegistry(name); err != nil {
+				return nil, fmt.Errorf("mirror of %s: %w", host, err)
+			}
+			if prefix != "" && !repositoryPattern.MatchString(prefix) {
+				return nil, fmt.Errorf("mirror of %s: %q is no name of a repository", host, prefix)
+			}
+			c.mirrors[host] = append(c.mirrors[host], endpoint{host: name, prefix: prefix})
+		}
+	}
+	roots, err := certPool(o.CACerts)
+	if err != nil {
+		return nil, err
+	}
+	agent := o.UserAgent
+	if agent == "" {
+		agent = "ashlar"
+	}
+	c.auth = &auth.Client{
+		Client:     &http.Client{Transport: newTransport(roots, c.schemes)},
+		Header:     http.Header{"User-Agent": {agent}},
+		Cache:      auth.NewCache(),
+		ClientID:   "ashlar",
+		Credential: c.credential,
+	}
+	return c, nil
+}
+
+// certPool returns the system's certificates and these; nil means the system's.
+func certPool(pems [][]byte) (*x509.CertPool, error) {
+	if len(pems) == 0 {
+		return nil, nil
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, fmt.Errorf("certificates of the system: %w", err)
+	}
+	for _, p := range pems {
+		if !roots.AppendCertsFromPEM(p) {
+			return nil, errors.New("there is no PEM certificate in the file of a CA")
+		}
+	}
+	return roots, nil
+}
+
+// Describe returns the manifest and config of an artifact. Its layer is not
+// downloaded.
+func (c *Client) Describe(ctx context.Context, r Reference) (*Artifact, error) {
+	src, err := c.source(ctx, r)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r, err)
+	}
+	defer src.close()
+	a, err := c.describe(ctx, src, r)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r, err)
+	}
+	return a, nil
+}
+
+// Pull returns an artifact with its layer.
+func (c *Client) Pull(ctx context.Context, r Reference) (*Artifact, error) {
+	src, err := c.source(ctx, r)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r, err)
+	}
+	defer src.close()
+	a, err := c.pull(ctx, src, r)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r, err)
+	}
+	return a, nil
+}
+
+// source is where artifacts are read from.
+type source interface {
+	// manifest returns the bytes of the manifest that the reference means.
+	manifest(ctx context.Context, r Reference) ([]byte, v1.Descriptor, error)
+	// blob returns a blob, checked. counted says that its progress is reported.
+	blob(ctx context.Context, d v1.Descriptor, counted bool) ([]byte, error)
+	close()
+}
+
+func (c *Client) source(ctx context.Context, r Reference) (source, error) {
+	if r.Layout != "" {
+		return openLayout(r.Layout, false)
+	}
+	return c.newRemote(ctx, r)
+}
+
+func (c *Client) describe(ctx context.Context, src source, r Reference) (*Artifact, error) {
+	b, desc, err := src.manifest(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	a := &Artifact{Descriptor: desc, ManifestBytes: b}
+	if a.Manifest, err = ParseManifest(b); err != nil {
+		return nil, err
+	}
+	if a.Manifest.Layer.Size > c.maxLayer {
+		return nil, fmt.Errorf("the layer has %d bytes, more than the %d that are allowed", a.Manifest.Layer.Size, c.maxLayer)
+	}
+	if a.Manifest.Config.MediaType != MediaTypeConfig {
+		return a, nil
+	}
+	if a.ConfigBytes, err = src.blob(ctx, a.Manifest.Config, false); err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	if a.Config, err = ParseConfig(a.ConfigBytes); err != nil {
+		return nil, err
+	}
+	return a, a.check()
+}
+
+func (c *Client) pull(ctx context.Context, src source, r Reference) (*Artifact, error) {
+	a, err := c.describe(ctx, src, r)
+	if err != nil {
+		return nil, err
+	}
+	if a.Layer, err = src.blob(ctx, a.Manifest.Layer, true); err != nil {
+		return nil, fmt.Errorf("layer: %w", err)
+	}
+	return a, nil
+}
+
+// Push writes an artifact with its layer to where the reference says. With a
+// digest in the reference it must be the artifact's. It returns the reference with
+// the digest.
+func (c *Client) Push(ctx context.Context, r Reference, a *Artifact) (Reference, error) {
+	return c.push(ctx, r, a, Reference{}, func(context.Context) ([]byte, error) { return a.Layer, nil })
+}
+
+// push writes an artifact whose layer is had from a function, if it is needed. from
+// is where it is a copy of, if it is one.
+func (c *Client) push(ctx context.Context, r Reference, a *Artifact, from Reference, layer func(context.Context) ([]byte, error)) (Reference, error) {
+	if r.Digest != "" && r.Digest != a.Descriptor.Digest {
+		return r, fmt.Errorf("%s: the artifact has the digest %s", r, a.Descriptor.Digest)
+	}
+	var err error
+	if r.Layout != "" {
+		err = pushLayout(ctx, r, a, layer)
+	} else {
+		err = c.pushRemote(ctx, r, a, from, layer)
+	}
+	if err != nil {
+		return r, fmt.Errorf("%s: %w", r, err)
+	}
+	r.Digest = a.Descriptor.Digest
+	return r, nil
+}
+
+// Copy copies an artifact from one place to another, byte by byte; what is there
+// already is not transferred. It returns the reference of the copy, with its digest.
+func (c *Client) Copy(ctx context.Context, from, to Reference) (Reference, error) {
+	src, err := c.source(ctx, from)
+	if err != nil {
+		return to, fmt.Errorf("%s: %w", from, err)
+	}
+	defer src.close()
+	a, err := c.describe(ctx, src, from)
+	if err != nil {
+		return to, fmt.Errorf("%s: %w", from, err)
+	}
+	if a.ConfigBytes == nil {
+		if a.Manifest.Config.Size > maxConfig {
+			return to, fmt.Errorf("%s: the config has %d bytes, more than %d", from, a.Manifest.Config.Size, maxConfig)
+		}
+		if a.ConfigBytes, err = src.blob(ctx, a.Manifest.Config, false); err != nil {
+			return to, fmt.Errorf("%s: config: %w", from, err)
+		}
+	}
+	return c.push(ctx, to, a, from, func(ctx context.Context) ([]byte, error) {
+		b, err := src.blob(ctx, a.Manifest.Layer, true)
+		if err != nil {
+			return nil, fmt.Errorf("copy from %s: layer: %w", from, err)
+		}
+		return b, nil
+	})
+}
+
+// Tags lists the tags of a repository or a layout, sorted.
+func (c *Client) Tags(ctx context.Context, r Reference) ([]string, error) {
+	r.Tag, r.Digest = "", ""
+	src, err := c.source(ctx, r)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r, err)
+	}
+	defer src.close()
+	var tags map[string]bool
+	switch s := src.(type) {
+	case *layout:
+		tags = s.tags()
+	case *remoteSource:
+		tags, err = s.tags(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r, err)
+	}
+	list := make([]string, 0, len(tags))
+	for t := range maps.Keys(tags) {
+		list = append(list, t)
+	}
+	return sorted(list), nil
+}
+
+// credential finds the credential for a host, and sees to it that no error shows it.
+func (c *Client) credential(ctx context.Context, host string) (auth.Credential, error) {
+	if c.getCred == nil {
+		return auth.EmptyCredential, nil
+	}
+	cred, err := c.getCred(ctx, host)
+	if err != nil {
+		return auth.EmptyCredential, err
+	}
+	c.secrets.add(host, cred)
+	return cred.oras(), nil
+}
+
+// damaged reports whether a blob on disk can't be used, though it is there.
+func damaged(err error) bool {
+	var d *blob.DamagedError
+	return errors.As(err, &d)
+}
+
+func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, os.ErrNotExist) }

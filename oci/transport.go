@@ -1,0 +1,176 @@
+package oci
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"oras.land/oras-go/v2/registry/remote/retry"
+)
+
+const (
+	// maxAttempts bounds how often a request or transfer is begun.
+	maxAttempts = 6
+	// The wait before attempt n+1 is firstWait * 2^n and a random part of that.
+	firstWait = 200 * time.Millisecond
+	// maxWait bounds a wait. A registry that asks for more fails the request.
+	maxWait = time.Minute
+	// headerTimeout is for a response to begin, and idleTimeout for the next bytes
+	// of one to come.
+	headerTimeout = 2 * time.Minute
+	idleTimeout   = time.Minute
+)
+
+// newTransport returns the transport of a client: retries around the guard of plain
+// HTTP around TLS.
+func newTransport(roots *x509.CertPool, g *schemes) http.RoundTripper {
+	base := &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		ForceAttemptHTTP2:     true,
+		TLSClientConfig:       &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:   15 * time.Second,
+		ResponseHeaderTimeout: headerTimeout,
+		IdleConnTimeout:       90 * time.Second,
+		MaxIdleConnsPerHost:   64,
+		DisableCompression:    true, // what is compressed has another digest
+		WriteBufferSize:       64 << 10,
+		ReadBufferSize:        64 << 10,
+	}
+	g.base = base
+	return &retry.Transport{Base: g, Policy: func() retry.Policy { return retryPolicy{} }}
+}
+
+// retryPolicy repeats requests that failed for a reason that may pass.
+type retryPolicy struct{}
+
+// Retry returns how long to wait, or less than zero to give up.
+func (retryPolicy) Retry(attempt int, resp *http.Response, err error) (time.Duration, error) {
+	if attempt+1 >= maxAttempts {
+		return -1, nil
+	}
+	if err != nil {
+		if transient(err) {
+			return backoff(attempt), nil
+		}
+		return -1, nil
+	}
+	switch {
+	case resp.StatusCode == http.StatusRequestTimeout, resp.StatusCode == http.StatusTooManyRequests:
+	case resp.StatusCode >= 500 && resp.StatusCode != http.StatusNotImplemented && resp.StatusCode != http.StatusHTTPVersionNotSupported:
+	default:
+		return -1, nil
+	}
+	if after, ok := retryAfter(resp.Header.Get("Retry-After"), time.Now()); ok {
+		if after > maxWait {
+			return -1, nil
+		}
+		return after, nil
+	}
+	return backoff(attempt), nil
+}
+
+// backoff is the wait after an attempt, counted from 0.
+func backoff(attempt int) time.Duration {
+	wait := min(firstWait<<min(attempt, 16), maxWait/2)
+	return wait + rand.N(wait)
+}
+
+// retryAfter reads the header of that name: seconds or a date.
+func retryAfter(s string, now time.Time) (time.Duration, bool) {
+	if n, err := strconv.ParseUint(s, 10, 31); err == nil {
+		return time.Duration(n) * time.Second, true
+	}
+	if t, err := http.ParseTime(s); err == nil {
+		return max(t.Sub(now), 0), true
+	}
+	return 0, false
+}
+
+// transient reports whether a connection failed for a reason that may pass.
+func transient(err error) bool {
+	var ne net.Error
+	return errors.As(err, &ne) && ne.Timeout() || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || strings.Contains(err.Error(), "http2: server sent GOAWAY")
+}
+
+// schemes decides where plain HTTP is spoken: with hosts that were named, and with
+// this machine where it does not speak TLS. A request that would go unencrypted
+// anywhere else is refused, whoever asks for it: a redirect, or where a registry
+// says that tokens are had.
+type schemes struct {
+	base  http.RoundTripper
+	plain map[string]bool // hosts that were named
+	mu    sync.Mutex
+	found map[string]bool // for hosts of this machine: whether they speak plain HTTP
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (g *schemes) RoundTrip(req *http.Request) (*http.Response, error) {
+	if host := strings.ToLower(req.URL.Host); req.URL.Scheme != "https" && !g.plain[host] && !loopback(host) {
+		return nil, fmt.Errorf("plain HTTP to %s is not allowed", host)
+	}
+	return g.base.RoundTrip(req)
+}
+
+// isPlain reports whether a host is spoken to without TLS. One of this machine is
+// asked.
+func (g *schemes) isPlain(ctx context.Context, host string) (bool, error) {
+	host = strings.ToLower(host)
+	if g.plain[host] || !loopback(host) {
+		return g.plain[host], nil
+	}
+	g.mu.Lock()
+	plain, known := g.found[host]
+	g.mu.Unlock()
+	if known {
+		return plain, nil
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+host+"/v2/", nil)
+	if err != nil {
+		return false, err
+	}
+	resp, err := g.base.RoundTrip(req)
+	if err == nil {
+		_, _ = io.CopyN(io.Discard, resp.Body, 1<<10) // the connection can then be used again
+		_ = resp.Body.Close()
+	} else if plain = speaksHTTP(err); !plain {
+		return false, nil // the real request says what is wrong
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.found[host] = plain
+	return plain, nil
+}
+
+// speaksHTTP reports whether a handshake failed since the other side speaks no TLS.
+func speaksHTTP(err error) bool {
+	var record tls.RecordHeaderError
+	return errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record) || strings.Contains(err.Error(), "first record does not look like a TLS handshake")
+}
+
+// loopback reports whether a host is this machine.
+func loopback(hostport string) bool {
+	host := hostport
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		host = h
+	}
+	host = strings.Trim(host, "[]")
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Unmap().IsLoopback()
+}
