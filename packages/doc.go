@@ -1,0 +1,17 @@
+// Package packages names, versions, finds and locks packages: WIT packages and
+// components, as registries hold them. The names and file formats are those of
+// bytecodealliance/wasm-pkg-tools (the command wkg), so that projects and
+// registries are shared with it.
+//
+//   - [Ref], [Spec], [Version] and [Requirement] are what packages are named by.
+//   - [Config] is the file config.toml, which says in which registry a package is,
+//     and [Metadata] is what a registry says of itself.
+//   - [Client] finds packages through these. A registry is a [Source]: a folder
+//     ([Local]), or an OCI registry (package packages/remote).
+//   - [Manifest] is the file wkg.toml, [WkgLock] wkg.lock and [Lock] ashlar.lock.
+//   - [Resolver] chooses versions, from locks first; [Fetch] does so for the
+//     packages that a folder of WIT uses.
+//
+// Nothing here logs or keeps global state. Everything that is read from a file or
+// a registry is bounded in size.
+package packages
