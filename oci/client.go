@@ -183,9 +183,6 @@ func (c *Client) describe(ctx context.Context, src source, r Reference) (*Artifa
 	if a.Manifest, err = ParseManifest(b); err != nil {
 		return nil, err
 	}
-	if a.Manifest.Layer.Size > c.maxLayer {
-		return nil, fmt.Errorf("the layer has %d bytes, more than the %d that are allowed", a.Manifest.Layer.Size, c.maxLayer)
-	}
 	if a.Manifest.Config.MediaType != MediaTypeConfig {
 		return a, nil
 	}
@@ -203,10 +200,20 @@ func (c *Client) pull(ctx context.Context, src source, r Reference) (*Artifact, 
 	if err != nil {
 		return nil, err
 	}
-	if a.Layer, err = src.blob(ctx, a.Manifest.Layer, true); err != nil {
+	a.Layer, err = c.layer(ctx, src, a)
+	return a, err
+}
+
+// layer returns the layer of an artifact that is not too large.
+func (c *Client) layer(ctx context.Context, src source, a *Artifact) ([]byte, error) {
+	if size := a.Manifest.Layer.Size; size > c.maxLayer {
+		return nil, fmt.Errorf("the layer has %d bytes, more than the %d that are allowed", size, c.maxLayer)
+	}
+	b, err := src.blob(ctx, a.Manifest.Layer, true)
+	if err != nil {
 		return nil, fmt.Errorf("layer: %w", err)
 	}
-	return a, nil
+	return b, nil
 }
 
 // Push writes an artifact with its layer to where the reference says. With a
@@ -256,9 +263,9 @@ func (c *Client) Copy(ctx context.Context, from, to Reference) (Reference, error
 		}
 	}
 	return c.push(ctx, to, a, from, func(ctx context.Context) ([]byte, error) {
-		b, err := src.blob(ctx, a.Manifest.Layer, true)
+		b, err := c.layer(ctx, src, a)
 		if err != nil {
-			return nil, fmt.Errorf("copy from %s: layer: %w", from, err)
+			return nil, fmt.Errorf("copy from %s: %w", from, err)
 		}
 		return b, nil
 	})

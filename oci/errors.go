@@ -143,7 +143,7 @@ func (c *Client) registryError(err error) error {
 	case errors.Is(err, auth.ErrBasicCredentialNotFound):
 		return c.redact(fmt.Errorf("the registry refuses access without a credential ('ashlar login' stores one): %w", err))
 	case errors.Is(err, errdef.ErrNotFound):
-		return c.redact(fmt.Errorf("%w: %w", ErrNotFound, err))
+		return fmt.Errorf("%w in the registry", ErrNotFound)
 	}
 	return c.redact(err)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ashlar-wasm/ashlar/component"
+	"github.com/ashlar-wasm/ashlar/oci/cache"
 )
 
 // cacheVariable is the environment variable for what --cache-dir says.
@@ -68,13 +69,16 @@ func (d *cacheDir) use(f func(*component.Cache) error) (err error) {
 func newCache(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cache",
-		Short: "Look at and clear the cache of compiled code",
-		Long: `Look at and clear the cache of compiled code. 'run', 'serve' and 'invoke' keep
-there what they compiled; the next start on the same file compiles nothing. What
-was not used for the longest time leaves when there is more than 1 GiB.
+		Short: "Look at and clear the caches of compiled code and of artifacts",
+		Long: `Look at and clear the caches. 'run', 'serve' and 'invoke' keep what they compiled;
+the next start on the same file compiles nothing. What was pulled from registries
+is kept too, and used without a network if it is named by digest, or with
+--offline. What was not used for the longest time leaves when there is more than
+1 GiB of compiled code or 4 GiB of artifacts.
 
-An entry is used only if its SHA-256 is right and the same build of Ashlar wrote
-it for the same processor. The directory must be accessible to its owner alone.`,
+Compiled code is used only if its SHA-256 is right and the same build of Ashlar
+wrote it for the same processor. Its directory must be accessible to its owner
+alone. Artifacts are checked against their digests whenever they are read.`,
 	}
 	cmd.AddCommand(newCacheList(s), newCachePrune(s))
 	return cmd
@@ -91,12 +95,14 @@ type cacheEntry struct {
 
 func newCacheList(s *streams) *cobra.Command {
 	var d cacheDir
+	var artifacts artifactCache
 	var output outputFormat
 	cmd := &cobra.Command{
 		Use:   "list [flags]",
-		Short: "List what is in the cache, last used first",
-		Long: `List what is in the cache, last used first. SOURCE is the digest of the file that
-was compiled, as 'ashlar inspect' shows it.`,
+		Short: "List what is in the caches, last used first",
+		Long: `List what is in the caches, last used first. SOURCE is the digest of the file that
+was compiled, as 'ashlar inspect' shows it. Of artifacts, BLOB is the digest of a
+manifest, a config or a component.`,
 		Example: `  ashlar cache list
   ashlar cache list -o json`,
 		Args: exactArgs(),
@@ -109,23 +115,32 @@ was compiled, as 'ashlar inspect' shows it.`,
 				if err != nil {
 					return err
 				}
-				if output.json() {
-					return printCacheJSON(s, c.Dir(), entries)
+				blobs, err := artifacts.entries(s)
+				if err != nil {
+					return err
 				}
-				return printCache(s, c.Dir(), entries)
+				if output.json() {
+					return printCacheJSON(s, c.Dir(), entries, blobs)
+				}
+				if err := printCache(s, c.Dir(), entries); err != nil {
+					return err
+				}
+				return blobs.print(s)
 			})
 		},
 	}
 	d.flags(cmd)
+	artifacts.flags(cmd)
 	output.flags(cmd)
 	return cmd
 }
 
-func printCacheJSON(s *streams, dir string, entries []component.CacheEntry) error {
+func printCacheJSON(s *streams, dir string, entries []component.CacheEntry, artifacts *artifactEntries) error {
 	list := struct {
-		Dir     string       `json:"dir"`
-		Entries []cacheEntry `json:"entries"`
-	}{dir, []cacheEntry{}}
+		Dir       string           `json:"dir"`
+		Entries   []cacheEntry     `json:"entries"`
+		Artifacts *artifactEntries `json:"artifacts,omitempty"`
+	}{dir, []cacheEntry{}, artifacts}
 	for _, e := range entries {
 		list.Entries = append(list.Entries, cacheEntry{e.Key, e.Source, e.Build, e.Bytes, e.Used.UTC()})
 	}
@@ -175,15 +190,17 @@ func shortSize(n int64) string {
 
 func newCachePrune(s *streams) *cobra.Command {
 	var d cacheDir
+	var artifacts artifactCache
 	var all bool
 	var maxSize byteSize
 	var olderThan timeLimit
 	cmd := &cobra.Command{
 		Use:   "prune [flags]",
-		Short: "Remove entries from the cache",
-		Long: `Remove entries from the cache: all of them, those not used for some time, or those
-not used for the longest time until the rest is small enough. What runs goes on
-running.`,
+		Short: "Remove entries from the caches",
+		Long: `Remove entries from the caches of compiled code and of artifacts: all of them,
+those not used for some time, or those not used for the longest time until the rest
+of each cache is small enough. What runs goes on running. A cache that is 'off' is
+left alone.`,
 		Example: `  ashlar cache prune --all
   ashlar cache prune --older-than 720h --max-size 256MiB`,
 		Args: exactArgs(),
@@ -191,16 +208,23 @@ running.`,
 			if !all && maxSize == 0 && olderThan == 0 {
 				return usageError("say what to remove: --all, --older-than or --max-size")
 			}
-			return d.use(func(c *component.Cache) error {
-				removed, err := c.Prune(component.Pruning{
-					All: all, OlderThan: time.Duration(olderThan), Shrink: maxSize > 0, MaxBytes: int64(maxSize),
+			var pruned error
+			if d.chosen() != cacheOff || artifacts.chosen() == cacheOff {
+				pruned = d.use(func(c *component.Cache) error {
+					removed, err := c.Prune(component.Pruning{
+						All: all, OlderThan: time.Duration(olderThan), Shrink: maxSize > 0, MaxBytes: int64(maxSize),
+					})
+					fmt.Fprintf(s.out, "removed %s\n", entriesText(removed))
+					return err
 				})
-				fmt.Fprintf(s.out, "removed %s\n", entriesText(removed))
-				return err
-			})
+			}
+			return errors.Join(pruned, artifacts.prune(s, cache.Pruning{
+				All: all, OlderThan: time.Duration(olderThan), Shrink: maxSize > 0, MaxBytes: int64(maxSize),
+			}))
 		},
 	}
 	d.flags(cmd)
+	artifacts.flags(cmd)
 	cmd.Flags().BoolVar(&all, "all", false, "remove everything")
 	cmd.Flags().Var(&olderThan, "older-than", "remove what was not used for this time, like 720h")
 	cmd.Flags().Var(&maxSize, "max-size", "remove the oldest until no more than this is left, like 256MiB")

@@ -14,10 +14,12 @@ import (
 	"github.com/ashlar-wasm/ashlar/internal/guests"
 )
 
-// TestMain keeps the tests away from the user's own cache.
+// TestMain keeps the tests away from the user's own caches.
 func TestMain(m *testing.M) {
-	if err := os.Setenv(cacheVariable, cacheOff); err != nil {
-		panic(err)
+	for _, v := range []string{cacheVariable, artifactCacheVariable} {
+		if err := os.Setenv(v, cacheOff); err != nil {
+			panic(err)
+		}
 	}
 	os.Exit(m.Run())
 }

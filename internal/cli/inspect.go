@@ -48,17 +48,28 @@ type moduleReport struct {
 
 func newInspect(s *streams) *cobra.Command {
 	var output outputFormat
+	var regs registries
 	cmd := &cobra.Command{
-		Use:   "inspect [flags] FILE",
+		Use:   "inspect [flags] FILE|REF",
 		Short: "Show what a component or core module is made of",
 		Long: `Show the kind of a WebAssembly file, its digest, what it imports and exports,
-the core modules in it, and what its metadata says of who made it.`,
+the core modules in it, and what its metadata says of who made it. Of an artifact
+in a registry or OCI layout, show what its manifest and config say; the file itself
+is not downloaded.`,
 		Example: `  ashlar inspect hello.wasm
-  ashlar inspect -o json hello.wasm`,
+  ashlar inspect -o json hello.wasm
+  ashlar inspect registry.example/ns/hello:1.2.0`,
 		Args: exactArgs("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := output.check(); err != nil {
 				return err
+			}
+			ref, remote, err := remoteReference(args[0])
+			if err != nil {
+				return err
+			}
+			if remote {
+				return regs.inspect(c.Context(), s, ref, output.json())
 			}
 			f, err := load(args[0], maxFile)
 			if err != nil {
@@ -78,6 +89,7 @@ the core modules in it, and what its metadata says of who made it.`,
 		},
 	}
 	output.flags(cmd)
+	regs.readFlags(cmd)
 	return cmd
 }
 

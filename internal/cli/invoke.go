@@ -30,7 +30,7 @@ may be left out.
   ashlar invoke calc.wasm 'docs:calc/ops@0.1.0#eval("1 + 1")'`,
 		Args: exactArgs("FILE", "CALL"),
 		RunE: func(c *cobra.Command, args []string) error {
-			f, err := load(args[0], l.maxFile)
+			f, err := l.read(c.Context(), s, args[0])
 			if err != nil {
 				return err
 			}

@@ -166,8 +166,9 @@ func (l *limits) flags(c *cobra.Command) {
 	l.compiling.flags(c)
 }
 
-// compiling are the flags on how a file is compiled.
+// compiling are the flags on how a file is had and compiled.
 type compiling struct {
+	registries
 	cacheDir
 	timeLimit timeLimit
 	maxFile   byteSize
@@ -178,6 +179,12 @@ func (l *compiling) flags(c *cobra.Command) {
 	c.Flags().Var(&l.timeLimit, "compile-timeout", "give up compiling the file after this time")
 	c.Flags().Var(&l.maxFile, "max-file", "bytes that the file may have")
 	l.cacheDir.flags(c)
+	l.readFlags(c)
+}
+
+// read reads or pulls what a word of the command line names.
+func (l *compiling) read(ctx context.Context, s *streams, word string) (*file, error) {
+	return l.load(ctx, s, word, l.maxFile)
 }
 
 // compile runs f, which compiles, within its time limit.
@@ -194,7 +201,7 @@ func (l *compiling) compile(ctx context.Context, f func(ctx context.Context) err
 // newEngine returns an engine that has the cache, if there is one, and what
 // closes them. No call may be under way then.
 func (l *compiling) newEngine(s *streams, limits component.Limits, restore component.Restore) (e *component.Engine, end func(context.Context) error) {
-	cache := l.open(s)
+	cache := l.cacheDir.open(s)
 	e = component.NewEngine(component.Options{Limits: limits, MaxBytes: uint64(l.maxFile), Cache: cache, Restore: restore})
 	return e, func(ctx context.Context) error {
 		err := e.Close(context.WithoutCancel(ctx))

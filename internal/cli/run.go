@@ -19,7 +19,7 @@ func newRun(s *streams) *cobra.Command {
 	var g grants
 	var l limits
 	cmd := &cobra.Command{
-		Use:   "run [flags] FILE [ARGS...]",
+		Use:   "run [flags] FILE|REF [ARGS...]",
 		Short: "Run a command: a wasi:cli component or a WASI 0.1 module",
 		Long: `Run a command: a component that exports wasi:cli/run, or a core module of WASI
 0.1 that exports _start. Its standard streams are this process's; it gets no
@@ -36,7 +36,7 @@ directory, environment or network but what a flag grants.
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			f, err := load(args[0], l.maxFile)
+			f, err := l.read(c.Context(), s, args[0])
 			if err != nil {
 				return err
 			}

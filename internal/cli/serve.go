@@ -44,7 +44,7 @@ func newServe(s *streams) *cobra.Command {
 		shutdownTimeout: timeLimit(30 * time.Second),
 	}
 	cmd := &cobra.Command{
-		Use:   "serve [flags] [FILE]",
+		Use:   "serve [flags] [FILE|REF]",
 		Short: "Serve HTTP with a wasi:http component",
 		Long: `Serve HTTP with a component that exports wasi:http/incoming-handler. Every
 request gets an instance of its own, which begins with what all instances share
@@ -65,7 +65,7 @@ the server stops accepting, finishes the requests under way and ends.`,
 			if err != nil {
 				return err
 			}
-			f, err := load(path, o.maxFile)
+			f, err := o.read(c.Context(), s, path)
 			if err != nil {
 				return err
 			}

@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ashlar-wasm/ashlar/oci"
+)
+
+func newCopy(s *streams) *cobra.Command {
+	var r registries
+	limit := maxFile
+	cmd := &cobra.Command{
+		Use:   "copy [flags] REF REF",
+		Short: "Copy an artifact from one registry or layout to another",
+		Long: `Copy an artifact from one registry or OCI layout to another, byte by byte, and
+print the reference of the copy with the digest, which stays the same. What is
+there already is not transferred.
+
+` + referenceHelp,
+		Example: `  ashlar copy staging.example/ns/app:1.2.0 registry.example/ns/app:1.2.0
+  ashlar copy registry.example/ns/app:1.2.0 oci:app:1.2.0`,
+		Args: exactArgs("REF", "REF"),
+		RunE: func(c *cobra.Command, args []string) error {
+			from, err := parseReference(args[0])
+			if err != nil {
+				return err
+			}
+			to, err := parseReference(args[1])
+			if err != nil {
+				return err
+			}
+			return r.client(s, limit, func(client *oci.Client) error {
+				ref, err := client.Copy(c.Context(), from, to)
+				if err != nil {
+					return artifactError(err)
+				}
+				_, err = fmt.Fprintln(s.out, ref)
+				return err
+			})
+		},
+	}
+	r.readFlags(cmd)
+	cmd.Flags().Var(&limit, "max-file", "bytes that the artifact's layer may have")
+	return cmd
+}
+
+func newTags(s *streams) *cobra.Command {
+	var r registries
+	var output outputFormat
+	cmd := &cobra.Command{
+		Use:   "tags [flags] REF",
+		Short: "List the tags of a repository in an OCI registry",
+		Long: `List the tags of a repository in an OCI registry, or of an OCI layout on disk,
+sorted. A tag or digest in REF is of no concern.
+
+` + referenceHelp,
+		Example: `  ashlar tags registry.example/ns/app
+  ashlar tags oci:dist`,
+		Args: exactArgs("REF"),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := output.check(); err != nil {
+				return err
+			}
+			ref, err := parseReference(args[0])
+			if err != nil {
+				return err
+			}
+			r.artifactCache.flag = cacheOff // tags are asked for, never remembered
+			return r.client(s, maxFile, func(client *oci.Client) error {
+				tags, err := client.Tags(c.Context(), ref)
+				if err != nil {
+					return err
+				}
+				if output.json() {
+					return printJSON(s, tags)
+				}
+				for _, t := range tags {
+					fmt.Fprintln(s.out, printable(t))
+				}
+				return nil
+			})
+		},
+	}
+	r.flags(cmd)
+	output.flags(cmd)
+	return cmd
+}

@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ashlar-wasm/ashlar/oci"
+)
+
+func newPull(s *streams) *cobra.Command {
+	var r registries
+	var out string
+	limit := maxFile
+	cmd := &cobra.Command{
+		Use:   "pull [flags] REF",
+		Short: "Pull a component or core module from an OCI registry",
+		Long: `Pull a component or core module from an OCI registry into a file, and print its
+reference with the digest. The file is written only if everything is right.
+
+` + referenceHelp,
+		Example: `  ashlar pull registry.example/ns/hello:1.2.0
+  ashlar pull -o hello.wasm registry.example/ns/hello@sha256:...
+  ashlar pull --offline -o hello.wasm registry.example/ns/hello:1.2.0`,
+		Args: exactArgs("REF"),
+		RunE: func(c *cobra.Command, args []string) error {
+			ref, err := parseReference(args[0])
+			if err != nil {
+				return err
+			}
+			return r.client(s, limit, func(client *oci.Client) error {
+				a, err := client.Pull(c.Context(), ref)
+				if err != nil {
+					return artifactError(err)
+				}
+				if out == "-" {
+					_, err := s.out.Write(a.Layer)
+					return err
+				}
+				name := out
+				if name == "" {
+					if name, err = pulledName(ref); err != nil {
+						return err
+					}
+				}
+				if err := replaceFile(name, a.Layer); err != nil {
+					return err
+				}
+				ref.Digest = a.Descriptor.Digest
+				_, err = fmt.Fprintln(s.out, ref)
+				return err
+			})
+		},
+	}
+	r.readFlags(cmd)
+	cmd.Flags().Var(&limit, "max-file", "bytes that the file may have")
+	cmd.Flags().StringVarP(&out, "out", "o", "", "`file` to write, or - for stdout (default: the last part of the name, with .wasm)")
+	return cmd
+}
+
+// pulledName is the file that an artifact is written to unless one is named, which
+// must not be there.
+func pulledName(r oci.Reference) (string, error) {
+	name := path.Base(r.Repository)
+	if r.Layout != "" {
+		name = filepath.Base(r.Layout)
+	}
+	name += ".wasm"
+	if _, err := os.Lstat(name); err == nil {
+		return "", fmt.Errorf("%s is there already; say where to write, with --out", name)
+	}
+	return name, nil
+}
+
+// replaceFile writes a file as a whole or not at all.
+func replaceFile(name string, b []byte) (err error) {
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return os.WriteFile(name, b, 0o666) // a device, or a pipe
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), ".ashlar-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(f.Name())
+		}
+	}()
+	_, err = f.Write(b)
+	if err == nil {
+		// Temporary files are private; this one shall be as others are.
+		err = f.Chmod(0o644)
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}
