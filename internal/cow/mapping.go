@@ -15,6 +15,7 @@ type Mapping struct {
 	memory []byte // in whole pages; nil once released
 	broken bool   // what it holds is unknown
 	count  uint   // of restores
+	known  known
 }
 
 // Map returns a memory of reserve bytes: the image followed by zeros, or zeros
@@ -112,6 +113,7 @@ func (m *Mapping) Restore(touched uint64) error {
 // wherever it was written to, and gives its pages back to the system, as far as
 // the system takes them. After an error the mapping is good for nothing but Release.
 func (m *Mapping) Discard() error {
+	m.known = known{}
 	return m.revert(m.size, restoreByDiscard)
 }
 

@@ -31,6 +31,7 @@ const (
 type pagemap struct {
 	fd     int
 	method Method
+	faults faultCounter
 	page   uint64
 	walks  sync.Pool // of *walk
 }
@@ -79,7 +80,7 @@ func openPagemap(method Method, page, runs, entries int) (*pagemap, error) {
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: "/proc/self/pagemap", Err: err}
 	}
-	p := &pagemap{fd: fd, method: method, page: uint64(page)}
+	p := &pagemap{fd: fd, method: method, faults: newFaultCounter(page), page: uint64(page)}
 	p.walks.New = func() any {
 		return &walk{runs: make([]run, runs), entries: make([]uint64, entries)}
 	}
@@ -106,9 +107,16 @@ func (p *pagemap) try() error {
 
 // restore is the restorer of Scan and Pagemap.
 func (p *pagemap) restore(m *Mapping, n int) error {
+	m.count++
+	k := &m.known
+	now, counted := p.faults.now()
+	if k.ok && counted && now == k.faults && n <= k.upTo && m.count%lookEvery != 0 {
+		p.restoreKnown(m, n)
+		return nil
+	}
+	k.ok, k.pages = counted, k.pages[:0]
 	w := p.walks.Get().(*walk)
 	defer p.walks.Put(w)
-	m.count++
 	filled := min(m.image.filledBytes(), n)
 	if filled > 0 {
 		if err := p.restorePart(w, m, 0, filled, m.image.memory); err != nil {
@@ -116,9 +124,41 @@ func (p *pagemap) restore(m *Mapping, n int) error {
 		}
 	}
 	if filled < n {
-		return p.restorePart(w, m, filled, n, nil)
+		if err := p.restorePart(w, m, filled, n, nil); err != nil {
+			return err
+		}
 	}
+	k.upTo, k.faults = n, now
 	return nil
+}
+
+// restoreKnown restores the pages that were private before, of the first n bytes. No
+// others are.
+func (p *pagemap) restoreKnown(m *Mapping, n int) {
+	base := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(m.memory))))
+	filled := m.image.filledBytes()
+	for _, r := range m.known.pages {
+		from, to := int(r.start-base), min(int(r.end-base), n)
+		switch {
+		case from >= n:
+			return
+		case from < filled:
+			copy(m.memory[from:to], m.image.memory[from:])
+		default:
+			p.restoreZeros(m.memory[from:to])
+		}
+	}
+}
+
+// restoreZeros clears private pages beyond the image.
+func (p *pagemap) restoreZeros(memory []byte) {
+	if p.method == Scan {
+		clear(memory)
+	} else {
+		// An entry doesn't tell a page that was only read, and writing would make it
+		// a private one.
+		p.restoreChanged(memory, nil, 0)
+	}
 }
 
 // restorePart restores the bytes [from, to) to those of image, or to zeros if it is nil.
@@ -129,14 +169,17 @@ func (p *pagemap) restorePart(w *walk, m *Mapping, from, to int, image []byte) e
 	for at, end := base+uint64(from), base+uint64(to); at < end; {
 		runs, next, err := p.find(w, at, end, maxCopied-private, image == nil)
 		if err != nil || next <= at {
+			m.known.ok = false
 			return discard(m.image, m.memory, from, to)
 		}
 		for _, r := range runs {
 			private += r.end - r.start
 		}
 		if private > maxCopied {
+			m.known.ok = false
 			return discard(m.image, m.memory, from, to)
 		}
+		m.known.add(runs)
 		for _, r := range runs {
 			memory := m.memory[r.start-base : r.end-base]
 			switch {
@@ -144,17 +187,14 @@ func (p *pagemap) restorePart(w *walk, m *Mapping, from, to int, image []byte) e
 				same += p.restoreChanged(memory, image, int(r.start-base))
 			case image != nil:
 				copy(memory, image[r.start-base:])
-			case p.method == Scan:
-				clear(memory)
 			default:
-				// An entry doesn't tell a page that was only read, and writing
-				// would make it a private one.
-				p.restoreChanged(memory, nil, 0)
+				p.restoreZeros(memory)
 			}
 		}
 		at = next
 	}
 	if look && private > fewCopied && same > private/2 {
+		m.known.ok = false
 		return discard(m.image, m.memory, from, to)
 	}
 	return nil
