@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/registry/remote/auth"
@@ -37,6 +38,10 @@ type Options struct {
 	Offline bool
 	// MaxLayer bounds the size of a layer; zero means 256 MiB.
 	MaxLayer int64
+	// RetryWait is the wait before the second attempt of a request or transfer; each
+	// further one is twice as long, six in all. A registry that says how long to wait
+	// is waited for, up to a minute. Zero means 200 ms.
+	RetryWait time.Duration
 	// UserAgent is told to registries; empty means "ashlar".
 	UserAgent string
 	// Progress is told how many bytes of layers were transferred of how many. It is
@@ -57,16 +62,20 @@ type Client struct {
 	maxLayer int64
 	progress progress
 	getCred  CredentialFunc
+	backoff  backoff
 }
 
 // NewClient returns a client.
 func NewClient(o Options) (*Client, error) {
 	c := &Client{
-		cache: o.Cache, offline: o.Offline, maxLayer: o.MaxLayer, getCred: o.Credential,
+		cache: o.Cache, offline: o.Offline, maxLayer: o.MaxLayer, getCred: o.Credential, backoff: backoff(firstWait),
 		secrets:  secrets{set: map[string]bool{}, hosts: map[string]bool{}},
 		schemes:  &schemes{plain: map[string]bool{}, found: map[string]bool{}},
 		mirrors:  map[string][]endpoint{},
 		progress: progress{report: o.Progress},
+	}
+	if o.RetryWait > 0 {
+		c.backoff = backoff(o.RetryWait)
 	}
 	if c.maxLayer <= 0 {
 		c.maxLayer = defaultMaxLayer
@@ -103,7 +112,7 @@ func NewClient(o Options) (*Client, error) {
 		agent = "ashlar"
 	}
 	c.auth = &auth.Client{
-		Client:     &http.Client{Transport: newTransport(roots, c.schemes)},
+		Client:     &http.Client{Transport: newTransport(roots, c.schemes, c.backoff)},
 		Header:     http.Header{"User-Agent": {agent}},
 		Cache:      auth.NewCache(),
 		ClientID:   "ashlar",

@@ -137,6 +137,7 @@ func (l *list[T]) UnmarshalJSON(b []byte) error {
 	if t, err := d.Token(); err != nil || t != json.Delim('[') {
 		return errors.New("expected a list")
 	}
+	*l = list[T]{}
 	for d.More() {
 		if len(*l) == maxList {
 			return fmt.Errorf("a list of more than %d values", maxList)

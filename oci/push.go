@@ -43,7 +43,7 @@ func (c *Client) pushRemote(ctx context.Context, r Reference, a *Artifact, from 
 	if name == "" {
 		name = a.Descriptor.Digest.String()
 	}
-	return c.registryError(repeat(ctx, func() error {
+	return c.registryError(repeat(ctx, c.backoff, func() error {
 		return repo.Manifests().PushReference(ctx, a.Descriptor, bytes.NewReader(a.ManifestBytes), name)
 	}))
 }
@@ -71,7 +71,7 @@ func (c *Client) pushBlob(ctx context.Context, repo *remote.Repository, d v1.Des
 		if err == nil || attempt+1 >= maxAttempts || ctx.Err() != nil || !uploadRetryable(err) {
 			return err
 		}
-		if err := sleep(ctx, backoff(attempt)); err != nil {
+		if err := sleep(ctx, c.backoff.wait(attempt)); err != nil {
 			return err
 		}
 	}

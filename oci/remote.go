@@ -127,7 +127,7 @@ func (s *remoteSource) manifest(ctx context.Context, r Reference) ([]byte, v1.De
 	var b []byte
 	var desc v1.Descriptor
 	err := s.anywhere(ctx, func(repo *remote.Repository) error {
-		return repeat(ctx, func() (err error) {
+		return repeat(ctx, s.c.backoff, func() (err error) {
 			b, desc, err = fetchManifest(ctx, repo, r)
 			return err
 		})
@@ -209,7 +209,7 @@ func (s *remoteSource) blob(ctx context.Context, d v1.Descriptor, counted bool) 
 // download downloads a blob and puts it into the cache if there is one. It goes on
 // where an earlier attempt ended.
 func (s *remoteSource) download(ctx context.Context, repo *remote.Repository, d v1.Descriptor, m *meter) ([]byte, error) {
-	t := &transfer{desc: d, meter: m}
+	t := &transfer{desc: d, meter: m, backoff: s.c.backoff}
 	if s.cache != nil {
 		// Without a place for it, it is in memory alone.
 		t.w, _ = s.cache.Create(d.Digest, d.Size)
@@ -231,11 +231,12 @@ func (s *remoteSource) download(ctx context.Context, repo *remote.Repository, d 
 
 // transfer is the download of a blob.
 type transfer struct {
-	desc  v1.Descriptor
-	buf   bytes.Buffer
-	w     *blob.Writer // nil if it is not kept
-	meter *meter
-	whole bool // buf needs to be checked: it is not what w saw
+	desc    v1.Descriptor
+	backoff backoff
+	buf     bytes.Buffer
+	w       *blob.Writer // nil if it is not kept
+	meter   *meter
+	whole   bool // buf needs to be checked: it is not what w saw
 }
 
 // begin takes over what was downloaded before.
@@ -334,7 +335,7 @@ func (t *transfer) fetch(ctx context.Context, repo *remote.Repository) error {
 		if !retryable(err) || failures >= maxAttempts || request >= maxRequests {
 			return err
 		}
-		if err := sleep(ctx, backoff(failures-1)); err != nil {
+		if err := sleep(ctx, t.backoff.wait(failures-1)); err != nil {
 			return err
 		}
 	}
@@ -440,13 +441,13 @@ func responseError(resp *http.Response) error {
 
 // repeat does what failed for a reason that may pass again. Requests repeat
 // themselves; this is for what happens to bodies.
-func repeat(ctx context.Context, do func() error) error {
+func repeat(ctx context.Context, b backoff, do func() error) error {
 	for attempt := 0; ; attempt++ {
 		err := do()
 		if err == nil || attempt+1 >= maxAttempts || ctx.Err() != nil || !retryable(err) {
 			return err
 		}
-		if err := sleep(ctx, backoff(attempt)); err != nil {
+		if err := sleep(ctx, b.wait(attempt)); err != nil {
 			return err
 		}
 	}

@@ -35,7 +35,7 @@ const (
 
 // newTransport returns the transport of a client: retries around the guard of plain
 // HTTP around TLS.
-func newTransport(roots *x509.CertPool, g *schemes) http.RoundTripper {
+func newTransport(roots *x509.CertPool, g *schemes, b backoff) http.RoundTripper {
 	base := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
@@ -50,20 +50,20 @@ func newTransport(roots *x509.CertPool, g *schemes) http.RoundTripper {
 		ReadBufferSize:        64 << 10,
 	}
 	g.base = base
-	return &retry.Transport{Base: g, Policy: func() retry.Policy { return retryPolicy{} }}
+	return &retry.Transport{Base: g, Policy: func() retry.Policy { return retryPolicy{b} }}
 }
 
 // retryPolicy repeats requests that failed for a reason that may pass.
-type retryPolicy struct{}
+type retryPolicy struct{ backoff backoff }
 
 // Retry returns how long to wait, or less than zero to give up.
-func (retryPolicy) Retry(attempt int, resp *http.Response, err error) (time.Duration, error) {
+func (p retryPolicy) Retry(attempt int, resp *http.Response, err error) (time.Duration, error) {
 	if attempt+1 >= maxAttempts {
 		return -1, nil
 	}
 	if err != nil {
 		if transient(err) {
-			return backoff(attempt), nil
+			return p.backoff.wait(attempt), nil
 		}
 		return -1, nil
 	}
@@ -79,12 +79,15 @@ func (retryPolicy) Retry(attempt int, resp *http.Response, err error) (time.Dura
 		}
 		return after, nil
 	}
-	return backoff(attempt), nil
+	return p.backoff.wait(attempt), nil
 }
 
-// backoff is the wait after an attempt, counted from 0.
-func backoff(attempt int) time.Duration {
-	wait := min(firstWait<<min(attempt, 16), maxWait/2)
+// backoff is the wait after the first attempt.
+type backoff time.Duration
+
+// wait is the wait after an attempt, counted from 0.
+func (b backoff) wait(attempt int) time.Duration {
+	wait := min(time.Duration(b)<<min(attempt, 16), maxWait/2)
 	return wait + rand.N(wait)
 }
 
