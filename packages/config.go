@@ -11,10 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
-
-	"github.com/pelletier/go-toml/v2"
 )
 
 // Config is wkg's file config.toml: which registry has which packages, and how it is
@@ -142,10 +139,7 @@ func readFile(path string, limit int64) ([]byte, error) {
 // top, settings of registries that are no tables. Settings of backends are looked at
 // when they are used.
 func ParseConfig(b []byte) (*Config, error) {
-	if len(b) > maxConfig {
-		return nil, fmt.Errorf("configuration has more than %d bytes", maxConfig)
-	}
-	top, err := decodeTOML(b)
+	top, err := decodeTOML(b, maxConfig)
 	if err != nil {
 		return nil, err
 	}
@@ -198,27 +192,6 @@ func ParseConfig(b []byte) (*Config, error) {
 	}
 	return c, nil
 }
-
-// decodeTOML reads a document. Its errors have the position, and nothing of the text,
-// which may hold secrets.
-func decodeTOML(b []byte) (map[string]any, error) {
-	var top map[string]any
-	if err := toml.Unmarshal(b, &top); err != nil {
-		return nil, tomlError(err)
-	}
-	return top, nil
-}
-
-func tomlError(err error) error {
-	var d *toml.DecodeError
-	if errors.As(err, &d) {
-		row, column := d.Position()
-		return fmt.Errorf("line %d, column %d: %w", row, column, err)
-	}
-	return err
-}
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // eachEntry visits the entries of what is to be a table, in order.
 func eachEntry(key string, value any, visit func(name string, value any) error) error {
