@@ -57,7 +57,8 @@ func New(wasm []byte, o BuildOptions) (*Artifact, error) {
 		return nil, err
 	}
 	a := &Artifact{Layer: wasm}
-	a.Config = &Config{Created: created, Author: about.Authors, Architecture: architecture, OS: osModule, LayerDigests: []digest.Digest{digest.FromBytes(wasm)}}
+	layer := describeBytes(MediaTypeLayer, wasm)
+	a.Config = &Config{Created: created, Author: about.Authors, Architecture: architecture, OS: osModule, LayerDigests: []digest.Digest{layer.Digest}}
 	switch binary.KindOf(wasm) {
 	case binary.KindModule:
 		if o.Target != "" {
@@ -80,7 +81,7 @@ func New(wasm []byte, o BuildOptions) (*Artifact, error) {
 	}
 	a.Manifest = &Manifest{
 		Config:      describeBytes(MediaTypeConfig, a.ConfigBytes),
-		Layer:       describeBytes(MediaTypeLayer, wasm),
+		Layer:       layer,
 		Annotations: annotations(&about),
 	}
 	if a.ManifestBytes, err = a.Manifest.encode(); err != nil {

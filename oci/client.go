@@ -167,12 +167,35 @@ func (c *Client) Pull(ctx context.Context, r Reference) (*Artifact, error) {
 	return a, nil
 }
 
+// PullTo writes the layer of an artifact to a file, which is to be empty and open to
+// read and write, and returns the rest of the artifact. After an error the file may
+// have anything in it.
+func (c *Client) PullTo(ctx context.Context, r Reference, out *os.File) (*Artifact, error) {
+	src, err := c.source(ctx, r)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r, err)
+	}
+	defer src.close()
+	a, err := c.describe(ctx, src, r)
+	if err == nil {
+		if err = c.checkLayer(a); err == nil {
+			err = src.copyTo(ctx, a.Manifest.Layer, out)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r, err)
+	}
+	return a, nil
+}
+
 // source is where artifacts are read from.
 type source interface {
 	// manifest returns the bytes of the manifest that the reference means.
 	manifest(ctx context.Context, r Reference) ([]byte, v1.Descriptor, error)
 	// blob returns a blob, checked. counted says that its progress is reported.
 	blob(ctx context.Context, d v1.Descriptor, counted bool) ([]byte, error)
+	// copyTo writes a blob to an empty file. What is in it after an error is wrong.
+	copyTo(ctx context.Context, d v1.Descriptor, out *os.File) error
 	close()
 }
 
@@ -213,10 +236,18 @@ func (c *Client) pull(ctx context.Context, src source, r Reference) (*Artifact, 
 	return a, err
 }
 
+// checkLayer refuses a layer that is too large.
+func (c *Client) checkLayer(a *Artifact) error {
+	if size := a.Manifest.Layer.Size; size > c.maxLayer {
+		return fmt.Errorf("the layer has %d bytes, more than the %d that are allowed", size, c.maxLayer)
+	}
+	return nil
+}
+
 // layer returns the layer of an artifact that is not too large.
 func (c *Client) layer(ctx context.Context, src source, a *Artifact) ([]byte, error) {
-	if size := a.Manifest.Layer.Size; size > c.maxLayer {
-		return nil, fmt.Errorf("the layer has %d bytes, more than the %d that are allowed", size, c.maxLayer)
+	if err := c.checkLayer(a); err != nil {
+		return nil, err
 	}
 	b, err := src.blob(ctx, a.Manifest.Layer, true)
 	if err != nil {

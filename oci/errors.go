@@ -103,7 +103,7 @@ func (e *redactedError) Is(target error) bool { return errors.Is(e.err, target) 
 // As looks for the errors of this package only: others have what was redacted.
 func (e *redactedError) As(target any) bool {
 	switch target.(type) {
-	case **UnauthorizedError, **ArtifactError:
+	case **UnauthorizedError, **ArtifactError, **localError:
 		return errors.As(e.err, target)
 	}
 	return false

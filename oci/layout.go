@@ -187,6 +187,14 @@ func (l *layout) blob(_ context.Context, d v1.Descriptor, _ bool) ([]byte, error
 	return b, err
 }
 
+func (l *layout) copyTo(_ context.Context, d v1.Descriptor, out *os.File) error {
+	err := l.blobs.CopyTo(d.Digest, d.Size, out)
+	if missing(err) {
+		return fmt.Errorf("%w: the layout has no blob %s", ErrNotFound, d.Digest)
+	}
+	return err
+}
+
 func (l *layout) tags() map[string]bool {
 	tags := map[string]bool{}
 	for _, m := range l.index.Manifests {

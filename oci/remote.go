@@ -1,24 +1,17 @@
 package oci
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"strings"
+	"os"
 	"time"
 
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/registry"
 	"oras.land/oras-go/v2/registry/remote"
-	"oras.land/oras-go/v2/registry/remote/auth"
-	"oras.land/oras-go/v2/registry/remote/errcode"
 
-	"github.com/ashlar-wasm/ashlar/oci/blob"
 	"github.com/ashlar-wasm/ashlar/oci/cache"
 )
 
@@ -183,260 +176,104 @@ func (s *remoteSource) blob(ctx context.Context, d v1.Descriptor, counted bool) 
 	if err != nil {
 		return nil, err
 	}
-	if ok {
-		if int64(len(b)) != d.Size {
-			return nil, fmt.Errorf("%s has %d bytes, but the manifest says %d", d.Digest, len(b), d.Size)
+	if !ok {
+		if ok, err = s.fetch(ctx, d, s.meter(d, counted), nil); err != nil {
+			return nil, fmt.Errorf("%s: %w", d.Digest, err)
 		}
+		if ok {
+			b, ok, err = s.cached(d.Digest, d.Size)
+		}
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case ok && int64(len(b)) != d.Size:
+		return nil, fmt.Errorf("%s has %d bytes, but the manifest says %d", d.Digest, len(b), d.Size)
+	case ok:
 		return b, nil
 	}
-	var meter *meter
-	if counted {
-		meter = s.c.progress.begin(d.Size)
-	}
+	m := &memory{}
 	err = s.anywhere(ctx, func(repo *remote.Repository) error {
-		b, err = s.download(ctx, repo, d, meter)
-		return err
+		return s.download(ctx, repo, d, s.meter(d, counted), m, func() error { return checkBytes(d, m.b) })
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", d.Digest, err)
 	}
-	if s.cache != nil {
-		_ = s.c.cache.Added(d.Size)
-	}
-	return b, nil
+	return m.b, nil
 }
 
-// download downloads a blob and puts it into the cache if there is one. It goes on
-// where an earlier attempt ended.
-func (s *remoteSource) download(ctx context.Context, repo *remote.Repository, d v1.Descriptor, m *meter) ([]byte, error) {
-	t := &transfer{desc: d, meter: m, backoff: s.c.backoff}
-	if s.cache != nil {
-		// Without a place for it, it is in memory alone.
-		t.w, _ = s.cache.Create(d.Digest, d.Size)
-	}
-	resumed, err := t.begin()
-	if err == nil {
-		err = t.fetch(ctx, repo)
-	}
-	if err != nil {
-		return nil, errors.Join(err, t.close())
-	}
-	b, err := t.finish()
-	if damaged(err) && resumed {
-		// The part that was there may have been the wrong one.
-		return s.download(ctx, repo, d, m)
-	}
-	return b, err
-}
-
-// transfer is the download of a blob.
-type transfer struct {
-	desc    v1.Descriptor
-	backoff backoff
-	buf     bytes.Buffer
-	w       *blob.Writer // nil if it is not kept
-	meter   *meter
-	whole   bool // buf needs to be checked: it is not what w saw
-}
-
-// begin takes over what was downloaded before.
-func (t *transfer) begin() (resumed bool, err error) {
-	if t.w == nil || t.w.Offset() == 0 {
-		t.whole = t.w == nil
-		return false, nil
-	}
-	b, err := t.w.Contents()
-	if err != nil {
-		return false, err
-	}
-	t.buf.Write(b)
-	t.whole = true
-	t.meter.set(int64(len(b)))
-	return true, nil
-}
-
-func (t *transfer) offset() int64 { return int64(t.buf.Len()) }
-
-func (t *transfer) reset() error {
-	t.buf.Reset()
-	t.meter.set(0)
-	if t.w == nil {
+func (s *remoteSource) meter(d v1.Descriptor, counted bool) *meter {
+	if !counted {
 		return nil
 	}
-	return t.w.Reset()
+	return s.c.progress.begin(d.Size)
 }
 
-// Write implements [io.Writer].
-func (t *transfer) Write(p []byte) (int, error) {
-	if int64(len(p)) > t.desc.Size-t.offset() {
-		return 0, fmt.Errorf("%w: more than %d bytes", errWrongSize, t.desc.Size)
-	}
-	if t.w != nil {
-		if _, err := t.w.Write(p); err != nil {
-			_ = t.w.Close()
-			t.w, t.whole = nil, true
-		}
-	}
-	t.buf.Write(p)
-	t.meter.set(t.offset())
-	return len(p), nil
-}
-
-var errWrongSize = errors.New("the registry sends what is no such blob")
-
-func (t *transfer) close() error {
-	if t.w == nil {
-		return nil
-	}
-	return t.w.Close()
-}
-
-// finish checks the blob and keeps it.
-func (t *transfer) finish() ([]byte, error) {
-	b := t.buf.Bytes()
-	if t.whole {
-		if got := t.desc.Digest.Algorithm().FromBytes(b); got != t.desc.Digest {
-			err := &blob.DamagedError{Digest: t.desc.Digest, Reason: fmt.Sprintf("its contents have the digest %s", got)}
-			if t.w != nil {
-				err2 := t.w.Reset()
-				return nil, errors.Join(err, err2, t.w.Close())
-			}
-			return nil, err
-		}
-	}
-	if t.w != nil {
-		if err := t.w.Commit(); damaged(err) {
-			return nil, err
-		}
-	}
-	return b, nil
-}
-
-// fetch gets the rest of the blob, in as many requests as it takes.
-func (t *transfer) fetch(ctx context.Context, repo *remote.Repository) error {
-	const maxRequests = 100
-	failures := 0
-	for request := 0; t.offset() < t.desc.Size || request == 0 && t.desc.Size == 0; request++ {
-		before := t.offset()
-		err := t.request(ctx, repo)
-		if err == nil {
-			if t.desc.Size == 0 {
-				return nil
-			}
-			continue
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if t.offset() > before {
-			failures = 0
-		}
-		failures++
-		if !retryable(err) || failures >= maxAttempts || request >= maxRequests {
+// copyTo writes a blob to a file that is empty.
+func (s *remoteSource) copyTo(ctx context.Context, d v1.Descriptor, out *os.File) error {
+	if s.cache != nil {
+		switch err := s.cache.CopyTo(d.Digest, d.Size, out); {
+		case err == nil:
+			return nil
+		case s.c.offline && !missing(err):
+			return fmt.Errorf("in the cache: %w", err)
+		case damaged(err):
+			_ = s.cache.Remove(d.Digest)
+		case !missing(err):
 			return err
 		}
-		if err := sleep(ctx, t.backoff.wait(failures-1)); err != nil {
+		if err := emptyFile(out); err != nil {
 			return err
 		}
+		kept, err := s.fetch(ctx, d, s.meter(d, true), out)
+		if err != nil {
+			return fmt.Errorf("%s: %w", d.Digest, err)
+		}
+		if kept {
+			return nil
+		}
+		if err := emptyFile(out); err != nil {
+			return err
+		}
+	}
+	f := &file{f: out, hash: d.Digest.Algorithm().Hash()}
+	err := s.anywhere(ctx, func(repo *remote.Repository) error {
+		return s.download(ctx, repo, d, s.meter(d, true), f, func() error {
+			return checkSum(d, digest.NewDigest(d.Digest.Algorithm(), f.hash))
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", d.Digest, err)
 	}
 	return nil
 }
 
-// errBroken is wrapped by the error of a response that ended too early.
-var errBroken = errors.New("the download broke off")
-
-func retryable(err error) bool { return errors.Is(err, errBroken) || transient(err) }
-
-// request does one request for what is missing.
-func (t *transfer) request(ctx context.Context, repo *remote.Repository) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	resp, err := getBlob(ctx, repo, t.desc, t.offset())
+// fetch downloads a blob into the cache, and copies it to a file if there is one.
+// kept is false if it can't be kept, which does not hinder anybody from having it.
+func (s *remoteSource) fetch(ctx context.Context, d v1.Descriptor, m *meter, out *os.File) (kept bool, err error) {
+	if s.cache == nil || s.c.offline {
+		return false, nil
+	}
+	w, err := s.cache.Create(d.Digest, d.Size)
 	if err != nil {
-		return err
+		return false, nil
 	}
-	defer resp.Body.Close()
-	switch resp.StatusCode {
-	case http.StatusOK:
-		if n := resp.ContentLength; n >= 0 && n != t.desc.Size {
-			return fmt.Errorf("%w: %d bytes, expected %d", errWrongSize, n, t.desc.Size)
+	err = s.anywhere(ctx, func(repo *remote.Repository) error {
+		return s.download(ctx, repo, d, m, w, w.Check)
+	})
+	if err == nil {
+		if err := w.Commit(out); err != nil {
+			return false, nil
 		}
-		if t.offset() > 0 {
-			if err := t.reset(); err != nil {
-				return err
-			}
-		}
-	case http.StatusPartialContent:
-		if want := fmt.Sprintf("bytes %d-", t.offset()); !strings.HasPrefix(resp.Header.Get("Content-Range"), want) {
-			return fmt.Errorf("the registry sends the range %q, expected %q", clip(resp.Header.Get("Content-Range")), want)
-		}
-	case http.StatusRequestedRangeNotSatisfiable:
-		if t.offset() == 0 {
-			return responseError(resp)
-		}
-		if err := t.reset(); err != nil {
-			return err
-		}
-		return fmt.Errorf("%w: the registry has no such range", errBroken)
-	default:
-		return responseError(resp)
+		_ = s.c.cache.Added(d.Size)
+		return true, nil
 	}
-	idle := time.AfterFunc(idleTimeout, func() { cancel(fmt.Errorf("nothing came for %v", idleTimeout)) })
-	defer idle.Stop()
-	buf := make([]byte, 256<<10)
-	for {
-		n, err := resp.Body.Read(buf)
-		if n > 0 {
-			idle.Reset(idleTimeout)
-			if _, err := t.Write(buf[:n]); err != nil {
-				return err
-			}
-		}
-		switch {
-		case err == io.EOF && t.offset() == t.desc.Size:
-			return nil
-		case err == io.EOF:
-			return fmt.Errorf("%w after %d of %d bytes", errBroken, t.offset(), t.desc.Size)
-		case err != nil:
-			if ctx.Err() != nil {
-				err = context.Cause(ctx)
-			}
-			return fmt.Errorf("%w after %d of %d bytes: %w", errBroken, t.offset(), t.desc.Size, err)
-		}
+	_ = w.Close()
+	var local *localError
+	if errors.As(err, &local) {
+		return false, nil
 	}
-}
-
-// getBlob asks for the bytes of a blob from an offset.
-func getBlob(ctx context.Context, repo *remote.Repository, d v1.Descriptor, offset int64) (*http.Response, error) {
-	ref := repo.Reference
-	ref.Reference = d.Digest.String()
-	scheme := "https"
-	if repo.PlainHTTP {
-		scheme = "http"
-	}
-	ctx = auth.AppendRepositoryScope(ctx, ref, auth.ActionPull)
-	url := fmt.Sprintf("%s://%s/v2/%s/blobs/%s", scheme, ref.Host(), ref.Repository, d.Digest)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	if offset > 0 {
-		req.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", offset, d.Size-1))
-	}
-	return repo.Client.Do(req)
-}
-
-// responseError is the error of a response as the distribution specification
-// defines it.
-func responseError(resp *http.Response) error {
-	e := &errcode.ErrorResponse{Method: resp.Request.Method, URL: resp.Request.URL, StatusCode: resp.StatusCode}
-	var body struct {
-		Errors errcode.Errors `json:"errors"`
-	}
-	if json.NewDecoder(io.LimitReader(resp.Body, 8<<10)).Decode(&body) == nil {
-		e.Errors = body.Errors
-	}
-	return e
+	return false, err
 }
 
 // repeat does what failed for a reason that may pass again. Requests repeat

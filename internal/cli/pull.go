@@ -32,12 +32,12 @@ reference with the digest. The file is written only if everything is right.
 				return err
 			}
 			return r.client(s, limit, func(client *oci.Client) error {
-				a, err := client.Pull(c.Context(), ref)
-				if err != nil {
-					return artifactError(err)
-				}
 				if out == "-" {
-					_, err := s.out.Write(a.Layer)
+					a, err := client.Pull(c.Context(), ref)
+					if err != nil {
+						return artifactError(err)
+					}
+					_, err = s.out.Write(a.Layer)
 					return err
 				}
 				name := out
@@ -46,7 +46,12 @@ reference with the digest. The file is written only if everything is right.
 						return err
 					}
 				}
-				if err := replaceFile(name, a.Layer); err != nil {
+				var a *oci.Artifact
+				err := replaceFile(name, func(f *os.File) (err error) {
+					a, err = client.PullTo(c.Context(), ref, f)
+					return artifactError(err)
+				})
+				if err != nil {
 					return err
 				}
 				ref.Digest = a.Descriptor.Digest
@@ -75,10 +80,10 @@ func pulledName(r oci.Reference) (string, error) {
 	return name, nil
 }
 
-// replaceFile writes a file as a whole or not at all.
-func replaceFile(name string, b []byte) (err error) {
+// replaceFile has a file written, as a whole or not at all.
+func replaceFile(name string, write func(*os.File) error) (err error) {
 	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
-		return os.WriteFile(name, b, 0o666) // a device, or a pipe
+		return fmt.Errorf("%s is no regular file; --out - writes to stdout", name)
 	}
 	f, err := os.CreateTemp(filepath.Dir(name), ".ashlar-*")
 	if err != nil {
@@ -89,8 +94,7 @@ func replaceFile(name string, b []byte) (err error) {
 			_ = os.Remove(f.Name())
 		}
 	}()
-	_, err = f.Write(b)
-	if err == nil {
+	if err = write(f); err == nil {
 		// Temporary files are private; this one shall be as others are.
 		err = f.Chmod(0o644)
 	}

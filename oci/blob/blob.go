@@ -114,6 +114,38 @@ func (s *Store) Read(d digest.Digest, limit int64) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
+// CopyTo writes a blob of that size to a file, and checks it on the way: after an
+// error, as of [Store.Read], the file has nothing that is of use.
+func (s *Store) CopyTo(d digest.Digest, size int64, out *os.File) error {
+	if err := d.Validate(); err != nil {
+		return err
+	}
+	name := file(d)
+	info, err := s.root.Lstat(name)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() || info.Size() != size {
+		return &DamagedError{d, fmt.Sprintf("it has %d bytes, expected %d", info.Size(), size)}
+	}
+	f, err := s.root.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	h := d.Algorithm().Hash()
+	buf := make([]byte, 256<<10)
+	if _, err := io.CopyBuffer(struct{ io.Writer }{out}, io.TeeReader(io.LimitReader(f, size), h), buf); err != nil {
+		return err
+	}
+	if got := digest.NewDigest(d.Algorithm(), h); got != d {
+		return &DamagedError{d, fmt.Sprintf("its contents have the digest %s", got)}
+	}
+	now := time.Now()
+	_ = s.root.Chtimes(name, now, now)
+	return nil
+}
+
 // Put adds a blob with these contents.
 func (s *Store) Put(d digest.Digest, b []byte) error {
 	if err := d.Validate(); err != nil {
@@ -267,13 +299,6 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Contents returns what was written so far, unchecked.
-func (w *Writer) Contents() ([]byte, error) {
-	b := make([]byte, w.offset)
-	_, err := io.ReadFull(io.NewSectionReader(w.f, 0, w.offset), b)
-	return b, err
-}
-
 // Reset begins anew.
 func (w *Writer) Reset() error {
 	w.offset = 0
@@ -285,18 +310,35 @@ func (w *Writer) Reset() error {
 	return err
 }
 
-// Commit makes the blob of what was written, and closes the writer. If that is not
-// the blob, nothing is left of it and the error is a *[DamagedError].
-func (w *Writer) Commit() error {
-	var err error
+// Check returns a *[DamagedError] if what was written is not the blob.
+func (w *Writer) Check() error {
 	if w.offset != w.size {
-		err = &DamagedError{w.digest, fmt.Sprintf("it has %d bytes, expected %d", w.offset, w.size)}
-	} else if got := digest.NewDigest(w.digest.Algorithm(), w.hash); got != w.digest {
-		err = &DamagedError{w.digest, fmt.Sprintf("its contents have the digest %s", got)}
+		return &DamagedError{w.digest, fmt.Sprintf("it has %d bytes, expected %d", w.offset, w.size)}
 	}
+	if got := digest.NewDigest(w.digest.Algorithm(), w.hash); got != w.digest {
+		return &DamagedError{w.digest, fmt.Sprintf("its contents have the digest %s", got)}
+	}
+	return nil
+}
+
+// Commit makes the blob of what was written, copies it to out unless that is nil, and
+// closes the writer. If what was written is not the blob, nothing is left of it and
+// the error is a *[DamagedError].
+func (w *Writer) Commit(out *os.File) error {
+	err := w.Check()
 	if err != nil {
 		w.kept = false
 		return errors.Join(err, w.Close())
+	}
+	if out != nil {
+		// The kernel copies between files, where it can. They are the bytes that
+		// were just written, by this writer alone.
+		if _, err := w.f.Seek(0, io.SeekStart); err != nil {
+			return errors.Join(err, w.Close())
+		}
+		if _, err := out.ReadFrom(w.f); err != nil {
+			return errors.Join(err, w.Close())
+		}
 	}
 	to := file(w.digest)
 	if closeToRename {
