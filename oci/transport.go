@@ -14,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"oras.land/oras-go/v2/registry/remote/retry"
@@ -102,11 +101,15 @@ func retryAfter(s string, now time.Time) (time.Duration, bool) {
 	return 0, false
 }
 
-// transient reports whether a connection failed for a reason that may pass.
+// transient reports whether a connection failed for a reason that may pass. A peer
+// that resets a connection has many faces, and one on each system; all are errors of
+// reading or writing.
 func transient(err error) bool {
 	var ne net.Error
-	return errors.As(err, &ne) && ne.Timeout() || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) ||
-		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || strings.Contains(err.Error(), "http2: server sent GOAWAY")
+	var op *net.OpError
+	return errors.As(err, &ne) && ne.Timeout() || errors.As(err, &op) && (op.Op == "read" || op.Op == "write" || op.Op == "readfrom") ||
+		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) ||
+		strings.Contains(err.Error(), "http2: server sent GOAWAY")
 }
 
 // schemes decides where plain HTTP is spoken: with hosts that were named, and with
