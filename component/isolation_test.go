@@ -151,6 +151,8 @@ func testSeparate(t *testing.T, o component.Options, snapshot component.Snapshot
 		t.Fatal(err)
 	}
 	want, wantHandles := observe(t, plain), handles(t, plain)
+	number(t, plain, "grow", component.U32Val(2))
+	grownSum := number(t, plain, "sum")
 	if err := plain.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -164,6 +166,9 @@ func testSeparate(t *testing.T, o component.Options, snapshot component.Snapshot
 		grown := number(t, i, "grow", component.U32Val(2))
 		if pages := want["pages"]; grown != pages {
 			t.Errorf("grow: %d pages before, want %d", grown, pages)
+		}
+		if sum := number(t, i, "sum"); sum != grownSum {
+			t.Errorf("memory that was grown has the sum %d, want %d", sum, grownSum)
 		}
 		number(t, i, "write-memory", component.U32Val(secret))
 		if got := number(t, i, "grow", component.U32Val(7)); uint32(got) != 1<<32-1 {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ashlar-wasm/ashlar/component"
+	"github.com/ashlar-wasm/ashlar/component/abi"
 	"github.com/ashlar-wasm/ashlar/internal/guests"
 	"github.com/ashlar-wasm/ashlar/internal/wasm"
 )
@@ -95,6 +96,21 @@ func TestPoolDropsInDoubt(t *testing.T) {
 			if err := goodCall(t, ctx, i, "note", component.U32Val(13)); err == nil || !strings.Contains(err.Error(), "unlucky") {
 				t.Error(err)
 			}
+		}, 1},
+		"bug in a typed call": {func(t *testing.T, ctx context.Context, i *component.Instance) {
+			put, err := i.ExportedFunc("", "put", abi.Function([]abi.Field{abi.F("at", abi.U32), abi.F("v", abi.U32)}, nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				if recover() == nil {
+					t.Error("the panic did not reach the caller")
+				}
+				if err := goodCall(t, ctx, i, "word", component.U32Val(0)); !errors.Is(err, component.ErrPoisoned) {
+					t.Errorf("a further call: %v", err)
+				}
+			}()
+			_ = put.Invoke(ctx, func(_ *abi.Call, s []uint64) { s[len(s)] = 0 }, func(*abi.Call, []uint64) {})
 		}, 1},
 		"host panic": {func(t *testing.T, ctx context.Context, i *component.Instance) {
 			defer func() { _ = recover() }()
@@ -687,11 +703,11 @@ func TestPoolsShareSnapshots(t *testing.T) {
 func TestPoolsOfOtherLimits(t *testing.T) {
 	e := component.NewEngine(component.Options{})
 	defer e.Close(context.Background())
-	comp, err := e.Compile(t.Context(), starting(false, startGrows))
+	comp, err := e.Compile(t.Context(), starting(false, guests.Seq(guests.I32(wordAt), guests.I32(1), guests.MemoryGrow, guests.Store(0))))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, pages := range []uint64{3, 100} {
+	for pages, want := range map[uint64]uint64{3: 1<<32 - 1, 100: 3} {
 		k := newKeeper()
 		l := e.NewLinker()
 		k.offer(t)(l)
@@ -703,11 +719,14 @@ func TestPoolsOfOtherLimits(t *testing.T) {
 			t.Fatal(err)
 		}
 		pool := newPool(t, p, component.PoolOptions{})
-		err = pool.Do(t.Context(), func(i *component.Instance) error { return nil })
-		// Where the memory can't grow, the start function stores beyond it.
-		if traps := err != nil; traps != (pages == 3) {
-			t.Errorf("%d pages: %v", pages, err)
-		}
+		do(t, pool, func(i *component.Instance) {
+			if got := number(t, i, "word", component.U32Val(wordAt)); got != want {
+				t.Errorf("%d pages: the start function was told %d when it grew the memory, want %d", pages, got, want)
+			}
+		})
+	}
+	if n := comp.SharedSnapshots(); n != 2 {
+		t.Errorf("%d snapshots can be shared, want one for each limit", n)
 	}
 }
 

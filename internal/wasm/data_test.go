@@ -49,9 +49,12 @@ func TestHoldDataKeepsMemory(t *testing.T) {
 		} else {
 			m.Imports = []Import{{Extern: Extern{Kind: KindMemory, Memory: memory.MemoryType}}}
 		}
-		next := int32(0)
+		next, file := int32(0), make([]byte, 0, 40*300)
 		for n := range rapid.IntRange(0, 40).Draw(t, "segments") {
-			d := Data{Init: bytes.Repeat([]byte{byte(n + 1)}, rapid.IntRange(0, 300).Draw(t, "length"))}
+			// As in a decoded module, the bytes of each are followed by those of the next.
+			begin := len(file)
+			file = append(file, bytes.Repeat([]byte{byte(n + 1)}, rapid.IntRange(0, 300).Draw(t, "length"))...)
+			d := Data{Init: file[begin:]}
 			switch rapid.IntRange(0, 20).Draw(t, "kind") {
 			case 0:
 				d.Mode = Passive
@@ -60,7 +63,8 @@ func TestHoldDataKeepsMemory(t *testing.T) {
 			case 2:
 				d.Mode, d.At = Active, Expr{Code: append(i32Const(rapid.Int32().Draw(t, "anywhere")), 0x0b)}
 			case 3:
-				d.Mode, d.At = Active, Expr{Code: append(i32Const(pages<<16-int32(len(d.Init))), 0x0b)}
+				next = pages<<16 - rapid.Int32Range(0, 700).Draw(t, "from the end")
+				fallthrough
 			default:
 				next = max(0, next+rapid.SampledFrom([]int32{0, 0, 1, 7, dataGap, dataGap + 1, -1, -40, -300}).Draw(t, "gap"))
 				d.Mode, d.At = Active, Expr{Code: append(i32Const(next), 0x0b)}
@@ -77,11 +81,17 @@ func TestHoldDataKeepsMemory(t *testing.T) {
 			before[i] = d
 			before[i].Init = bytes.Clone(d.Init)
 		}
+		source := m.Data
 		held := m.HoldData()
 		want, ok := instantiated(before, pages<<16, global)
 		got, same := instantiated(held, pages<<16, global)
 		if !bytes.Equal(want, got) || ok != same {
 			t.Fatalf("the memory differs, or ends early: %v, want %v", same, ok)
+		}
+		for i := range before {
+			if !bytes.Equal(before[i].Init, source[i].Init) {
+				t.Fatalf("the bytes of segment %d were changed", i)
+			}
 		}
 		// Those of the module are as they were: it may be used more than once.
 		for i := range before {
