@@ -22,6 +22,8 @@ const (
 	lockWait = 10 * time.Second
 	// maxIndex bounds the size of an index.
 	maxIndex = 16 << 20
+	// layoutPerm is that of files in a layout, which is for others to read too.
+	layoutPerm = 0o666
 )
 
 // layout is an OCI layout on disk.
@@ -55,7 +57,7 @@ func openLayout(dir string, create bool) (*layout, error) {
 		}
 		return nil, err
 	}
-	l := &layout{root: root, blobs: blob.New(root)}
+	l := &layout{root: root, blobs: blob.New(root, layoutPerm)}
 	if err := l.open(create); err != nil {
 		_ = root.Close()
 		return nil, err
@@ -101,7 +103,7 @@ func (l *layout) begin() error {
 	if err != nil {
 		return err
 	}
-	return blob.WriteFile(l.root, v1.ImageLayoutFile, b)
+	return blob.WriteFile(l.root, v1.ImageLayoutFile, b, layoutPerm)
 }
 
 func (l *layout) readIndex() error {
@@ -241,7 +243,7 @@ func pushLayout(ctx context.Context, r Reference, a *Artifact, layer func(contex
 	if err != nil {
 		return err
 	}
-	return blob.WriteFile(l.root, indexFile, b)
+	return blob.WriteFile(l.root, indexFile, b, layoutPerm)
 }
 
 // add adds a manifest to the index, in place of the one that had the tag.

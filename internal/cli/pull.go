@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"crypto/rand"
 	"fmt"
 	"os"
 	"path"
@@ -85,7 +86,8 @@ func replaceFile(name string, write func(*os.File) error) (err error) {
 	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is no regular file; --out - writes to stdout", name)
 	}
-	f, err := os.CreateTemp(filepath.Dir(name), ".ashlar-*")
+	// Its permissions are those of other files, unlike those of temporary ones.
+	f, err := os.OpenFile(filepath.Join(filepath.Dir(name), ".ashlar-"+rand.Text()), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return err
 	}
@@ -94,10 +96,7 @@ func replaceFile(name string, write func(*os.File) error) (err error) {
 			_ = os.Remove(f.Name())
 		}
 	}()
-	if err = write(f); err == nil {
-		// Temporary files are private; this one shall be as others are.
-		err = f.Chmod(0o644)
-	}
+	err = write(f)
 	if e := f.Close(); err == nil {
 		err = e
 	}

@@ -23,7 +23,10 @@ import (
 // once: a blob is a complete file that is renamed into place and never changes.
 // What is read is checked against its digest every time. It is safe for concurrent
 // use.
-type Store struct{ root *os.Root }
+type Store struct {
+	root *os.Root
+	perm fs.FileMode
+}
 
 // DamagedError is a blob whose contents are not what its digest says.
 type DamagedError struct {
@@ -56,8 +59,12 @@ const (
 var algorithms = []digest.Algorithm{digest.SHA256, digest.SHA512}
 
 // New returns the store in a folder that the caller goes on owning. Folders below
-// are made when they are needed.
-func New(root *os.Root) *Store { return &Store{root} }
+// are made when they are needed. Files get these permissions, before the umask.
+func New(root *os.Root, perm fs.FileMode) *Store { return &Store{root, perm} }
+
+// folderPerm is the permission of a folder with files of that permission: who reads
+// and writes them may look into it.
+func folderPerm(perm fs.FileMode) fs.FileMode { return perm | perm&0o444>>2 }
 
 // file is the name of a blob's file. The digest is to be valid.
 func file(d digest.Digest) string {
@@ -154,18 +161,18 @@ func (s *Store) Put(d digest.Digest, b []byte) error {
 	if got := d.Algorithm().FromBytes(b); got != d {
 		return fmt.Errorf("the digest is %s, expected %s", got, d)
 	}
-	return WriteFile(s.root, file(d), b)
+	return WriteFile(s.root, file(d), b, s.perm)
 }
 
 // WriteFile writes a file as a whole or not at all, in place of what was there, and
 // makes its folder. Others see what it was or what it is.
-func WriteFile(root *os.Root, name string, b []byte) error {
+func WriteFile(root *os.Root, name string, b []byte, perm fs.FileMode) error {
 	dir := path.Dir(name)
-	if err := root.MkdirAll(dir, 0o700); err != nil {
+	if err := root.MkdirAll(dir, folderPerm(perm)); err != nil {
 		return err
 	}
 	tmp := path.Join(dir, scratch+rand.Text())
-	err := root.WriteFile(tmp, b, 0o600)
+	err := root.WriteFile(tmp, b, perm)
 	if err == nil {
 		err = root.Rename(tmp, name)
 	}
@@ -236,7 +243,7 @@ func (s *Store) Create(d digest.Digest, size int64) (*Writer, error) {
 		return nil, err
 	}
 	dir := path.Join(folder, d.Algorithm().String())
-	if err := s.root.MkdirAll(dir, 0o700); err != nil {
+	if err := s.root.MkdirAll(dir, folderPerm(s.perm)); err != nil {
 		return nil, err
 	}
 	w := &Writer{store: s, digest: d, size: size, hash: d.Algorithm().Hash(), name: path.Join(dir, d.Encoded()+partial), kept: true}
@@ -245,7 +252,7 @@ func (s *Store) Create(d digest.Digest, size int64) (*Writer, error) {
 		// Somebody else is at it: waiting for what may never come is worse than
 		// doing it twice.
 		w.name, w.kept = path.Join(dir, scratch+rand.Text()), false
-		w.f, err = s.root.OpenFile(w.name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		w.f, err = s.root.OpenFile(w.name, os.O_RDWR|os.O_CREATE|os.O_EXCL, s.perm)
 	}
 	if err != nil {
 		return nil, err
@@ -267,7 +274,7 @@ var errLocked = errors.New("another process writes this")
 
 // openExclusive opens a file to write it, which nobody else does at the same time.
 func (s *Store) openExclusive(name string) (*os.File, error) {
-	f, err := s.root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := s.root.OpenFile(name, os.O_RDWR|os.O_CREATE, s.perm)
 	if err != nil {
 		return nil, err
 	}

@@ -117,7 +117,7 @@ func (c *Cache) open(name string) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
-	return &Host{blob.New(root), root}, nil
+	return &Host{blob.New(root, 0o600), root}, nil
 }
 
 // hostFolder is the name of a registry's folder: no two registries have the same,
@@ -173,7 +173,7 @@ func (h *Host) SetTag(repository, tag string, d digest.Digest) error {
 	if err != nil {
 		return err
 	}
-	return blob.WriteFile(h.root, tagFile(repository, tag), b)
+	return blob.WriteFile(h.root, tagFile(repository, tag), b, 0o600)
 }
 
 // Added tells that a blob of that size was added, and makes room if there is too
