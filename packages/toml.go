@@ -165,11 +165,11 @@ func tomlString(s string) string {
 	}
 	switch {
 	case !control && !backslash && !special && !newline:
-		return `"` + s + `"`
+		return `"` + tomlEscape(s, false) + `"`
 	case !control && !newline && !strings.ContainsRune(s, '\''):
 		return "'" + s + "'"
 	case !control && !backslash && !strings.Contains(s, `"""`):
-		return `"""` + open + s + `"""`
+		return `"""` + open + tomlEscape(s, true) + `"""`
 	case !control && !strings.Contains(s, "'''"):
 		return "'''" + open + s + "'''"
 	case newline:
@@ -196,8 +196,10 @@ func tomlEscape(s string, lines bool) string {
 			}
 		case r == '\\':
 			b.WriteString(`\\`)
-		case r == '\n' && lines, r == '\t':
+		case r == '\n' && lines:
 			b.WriteRune(r)
+		case r == '\t':
+			b.WriteString(`\t`)
 		case r == '\b':
 			b.WriteString(`\b`)
 		case r == '\f':

@@ -1,0 +1,564 @@
+package packages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/ashlar-wasm/ashlar/wit"
+)
+
+// FetchOptions are for [Fetch].
+type FetchOptions struct {
+	// Project is the folder of the manifest and the locks.
+	Project string
+	// Dir is the folder of WIT, relative to Project.
+	Dir string
+	// Manifest may redirect packages; nil redirects none.
+	Manifest *Manifest
+	// Resolver chooses versions. Its locks are what is compared with.
+	Resolver *Resolver
+	// Builtin finds packages that need no registry; nil means that there are none.
+	Builtin wit.Lookup
+}
+
+// Fetched is a folder of WIT with all that it depends on.
+type Fetched struct {
+	// Resolve has all packages. Its main one is that of the folder.
+	Resolve *wit.Resolve
+	// Wkg and Lock are the locks.
+	Wkg  *WkgLock
+	Lock *Lock
+
+	dir string
+	// deps are the files to write, by folder below deps and name.
+	deps map[string]map[string][]byte
+	// managed are the entries of deps that earlier fetches may have written.
+	managed map[string]bool
+}
+
+// Bounds of what a package may depend on.
+const (
+	maxPackages     = 1000
+	maxLocalContent = 16 << 20
+)
+
+const depsFolder = "deps"
+
+// Fetch finds the packages that a folder of WIT needs, and what these need: in
+// folders, where the manifest says so; among those that are built in; in registries.
+// A reference needs the version that it names, and several versions of one package may
+// be needed. One without a version can only be to a package that is not from a
+// registry; the error says what is there.
+//
+// What is in the subfolder deps, but was not written by an earlier fetch as the locks
+// tell, is taken as it is: its packages are neither fetched nor locked.
+//
+// A package from a registry that needs one which no registry has, takes with it what
+// its content has of that.
+func Fetch(ctx context.Context, o FetchOptions) (*Fetched, error) {
+	f := &fetcher{
+		o: o, byName: map[wit.PackageName]*fetchedPackage{},
+		out: &Fetched{Wkg: &WkgLock{}, Lock: &Lock{}, dir: filepath.Join(o.Project, o.Dir), deps: map[string]map[string][]byte{}},
+	}
+	f.out.managed = managedEntries(o.Resolver)
+	root := &overlay{base: os.DirFS(f.out.dir), managed: f.out.managed}
+	deps, err := f.dependencies(ctx, root, true, nil)
+	if err != nil {
+		return nil, err
+	}
+	lockedRoot, err := f.relative(f.out.dir)
+	if err != nil {
+		return nil, err
+	}
+	f.out.Lock.Roots = []LockedRoot{{lockedRoot, deps}}
+	for name, p := range f.byName {
+		f.out.deps[folderName(name)] = p.files
+	}
+	root.deps = f.out.deps
+	f.out.Resolve, err = wit.ParseFS(root, ".", wit.Options{AllFeatures: true, Lookup: o.Builtin})
+	if err != nil {
+		return nil, f.in(err)
+	}
+	if err := f.addBuiltin(); err != nil {
+		return nil, err
+	}
+	for _, p := range f.byName {
+		if !p.embedded {
+			f.out.Lock.Packages = append(f.out.Lock.Packages, p.locked)
+		}
+	}
+	f.out.Lock.sort()
+	if err := f.out.Lock.check(); err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	return f.out, nil
+}
+
+// addBuiltin adds what is built in and needed. It is written with the rest, since
+// others who read the folder may not have it.
+func (f *fetcher) addBuiltin() error {
+	for _, p := range f.out.Resolve.Packages {
+		found := f.byName[p.Name]
+		if p == f.out.Resolve.Main || found != nil && !found.locked.Builtin || found == nil && !f.builtin(p.Name) || f.handmade(p.Name) {
+			continue
+		}
+		files := map[string][]byte{"package.wit": []byte(wit.Print(p))}
+		names, err := references(&overlay{files: files})
+		if err != nil {
+			return err
+		}
+		locked := LockedPackage{Name: p.Name, Builtin: true}
+		for _, name := range names {
+			v, err := ParseVersion(name.Version)
+			if err != nil {
+				return fmt.Errorf("package %s: %w", name, err)
+			}
+			locked.Dependencies = append(locked.Dependencies, LockedDependency{Exactly(v), name})
+		}
+		f.byName[p.Name] = &fetchedPackage{locked: locked, files: files}
+		f.out.deps[folderName(p.Name)] = files
+	}
+	return nil
+}
+
+// handmade reports whether the folder has a package that no fetch wrote, at the place
+// where one would.
+func (f *fetcher) handmade(name wit.PackageName) bool {
+	_, err := os.Lstat(filepath.Join(f.out.dir, depsFolder, folderName(name)))
+	return err == nil && !f.out.managed[folderName(name)]
+}
+
+// VersionError is the error for a reference to a package that can't be to the version
+// that was found for it, since WIT knows packages by their exact version.
+type VersionError struct{ Reference, Found wit.PackageName }
+
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("WIT refers to %s, and what was found is %s; write that", e.Reference, e.Found)
+}
+
+type fetcher struct {
+	o      FetchOptions
+	out    *Fetched
+	byName map[wit.PackageName]*fetchedPackage
+	count  int
+}
+
+type fetchedPackage struct {
+	locked LockedPackage
+	files  map[string][]byte
+	// embedded says that it was found in the content of another one.
+	embedded bool
+}
+
+func (f *fetcher) builtin(name wit.PackageName) bool {
+	if f.o.Builtin == nil {
+		return false
+	}
+	fsys, _ := f.o.Builtin(name)
+	return fsys != nil
+}
+
+// in says of an error where it is: positions are relative to the folder.
+func (f *fetcher) in(err error) error {
+	return fmt.Errorf("%s: %w", filepath.ToSlash(f.o.Dir), err)
+}
+
+func (f *fetcher) relative(target string) (string, error) {
+	base, err := filepath.Abs(f.o.Project)
+	if err != nil {
+		return "", err
+	}
+	if target, err = filepath.Abs(target); err != nil {
+		return "", err
+	}
+	rel, err := filepath.Rel(base, target)
+	return filepath.ToSlash(rel), err
+}
+
+// dependencies finds what the package in a file system refers to, and all that these
+// refer to. direct says that wkg.lock is to have it. embedded is what the content of
+// the package has of others.
+func (f *fetcher) dependencies(ctx context.Context, fsys fs.FS, direct bool, embedded map[wit.PackageName]*wit.Package) ([]LockedDependency, error) {
+	names, err := references(fsys)
+	if err != nil {
+		return nil, err
+	}
+	var deps []LockedDependency
+	for _, name := range names {
+		d, err := f.dependency(ctx, name, direct, embedded[name])
+		if err != nil {
+			return nil, err
+		}
+		if d != nil && !slices.ContainsFunc(deps, func(o LockedDependency) bool { return o.Name == d.Name && o.Requirement.Equal(d.Requirement) }) {
+			deps = append(deps, *d)
+		}
+	}
+	sortDependencies(deps)
+	return deps, nil
+}
+
+// references returns the packages that the one in a file system refers to, and that
+// are not in it, sorted.
+func references(fsys fs.FS) ([]wit.PackageName, error) {
+	names := map[wit.PackageName]bool{}
+	_, err := wit.ParseFS(fsys, ".", wit.Options{AllFeatures: true, Lookup: func(name wit.PackageName) (fs.FS, string) {
+		names[name] = true
+		return nil, ""
+	}})
+	if err != nil && len(names) == 0 {
+		return nil, err
+	}
+	return slices.SortedFunc(maps.Keys(names), comparePackages), nil
+}
+
+// dependency finds a package that is referred to. It is nil for what is not locked.
+func (f *fetcher) dependency(ctx context.Context, name wit.PackageName, direct bool, embedded *wit.Package) (*LockedDependency, error) {
+	ref, req := Ref{name.Namespace, name.Name}, AnyVersion
+	if name.Version != "" {
+		v, err := ParseVersion(name.Version)
+		if err != nil {
+			return nil, fmt.Errorf("package %s: %w", name, err)
+		}
+		req = Exactly(v)
+	}
+	var override Override
+	if f.o.Manifest != nil {
+		override = f.o.Manifest.Overrides[ref]
+	}
+	if override.Version != nil {
+		req = *override.Version
+	}
+	var err error
+	dep := &LockedDependency{Requirement: req}
+	switch {
+	case override.Path != "":
+		dep.Name, err = f.local(ctx, ref, override.Path)
+	case f.builtin(name):
+		dep.Name = name
+		f.keepWkg(ref, req)
+		if f.byName[name] == nil {
+			f.byName[name] = &fetchedPackage{locked: LockedPackage{Name: name, Builtin: true}}
+		}
+	default:
+		dep.Name, err = f.registry(ctx, ref, req, direct)
+		if err == nil && dep.Name != name {
+			err = &VersionError{name, dep.Name}
+		}
+		if isMissing(err) && embedded != nil {
+			if f.byName[name] == nil {
+				f.byName[name] = &fetchedPackage{files: map[string][]byte{"package.wit": []byte(wit.Print(embedded))}, embedded: true}
+			}
+			return nil, nil
+		}
+	}
+	return dep, err
+}
+
+// keepWkg keeps what wkg.lock has of what is built in, which wkg takes from a registry.
+func (f *fetcher) keepWkg(ref Ref, req Requirement) {
+	if f.o.Resolver.Wkg == nil {
+		return
+	}
+	for _, p := range f.o.Resolver.Wkg.Packages {
+		for _, v := range p.Versions {
+			if p.Name == ref && v.Requirement.Equal(req) {
+				f.out.Wkg.Add(ref, p.Registry, v)
+			}
+		}
+	}
+}
+
+func (f *fetcher) add(name wit.PackageName, p *fetchedPackage) error {
+	if f.count++; f.count > maxPackages {
+		return fmt.Errorf("more than %d packages are needed", maxPackages)
+	}
+	f.byName[name] = p
+	return nil
+}
+
+// registry takes a package from a registry.
+func (f *fetcher) registry(ctx context.Context, ref Ref, req Requirement, direct bool) (wit.PackageName, error) {
+	r, err := f.o.Resolver.Resolve(ctx, ref, req)
+	if err != nil {
+		return wit.PackageName{}, err
+	}
+	name := wit.PackageName{Namespace: ref.Namespace, Name: ref.Name, Version: r.Version.String()}
+	if direct {
+		f.out.Wkg.Add(ref, r.Registry, WkgVersion{req, r.Version, r.Digest})
+	}
+	if p := f.byName[name]; p != nil && !p.embedded {
+		return name, nil
+	}
+	content, err := r.Content(ctx)
+	if err != nil {
+		return name, err
+	}
+	decoded, world, err := wit.Decode(content)
+	if err != nil {
+		return name, fmt.Errorf("%s: %w", name, err)
+	}
+	if world != nil {
+		return name, fmt.Errorf("%s: is a component, not a WIT package", name)
+	}
+	if decoded.Main.Name != name {
+		return name, fmt.Errorf("%s: its content is package %s", name, decoded.Main.Name)
+	}
+	embedded := map[wit.PackageName]*wit.Package{}
+	for _, p := range decoded.Packages {
+		embedded[p.Name] = p
+	}
+	p := &fetchedPackage{
+		locked: LockedPackage{Name: name, Registry: r.Registry, Digest: r.Digest, Manifest: r.Manifest},
+		files:  map[string][]byte{"package.wit": []byte(wit.Print(decoded.Main))},
+	}
+	if err := f.add(name, p); err != nil {
+		return name, err
+	}
+	p.locked.Dependencies, err = f.dependencies(ctx, &overlay{files: p.files}, false, embedded)
+	return name, err
+}
+
+// packagePattern finds the declaration of a package in WIT.
+var packagePattern = regexp.MustCompile(`(?m)^[ \t]*package[ \t]+([a-z0-9:-]+)(?:@([0-9A-Za-z.+-]+))?[ \t]*;`)
+
+// local takes a package from a folder or file.
+func (f *fetcher) local(ctx context.Context, ref Ref, from string) (name wit.PackageName, err error) {
+	if !filepath.IsAbs(from) {
+		from = filepath.Join(f.o.Project, from)
+	}
+	p := &fetchedPackage{}
+	if p.files, err = readWITFiles(from); err != nil {
+		return name, fmt.Errorf("package %s: %w", ref, err)
+	}
+	name = wit.PackageName{Namespace: ref.Namespace, Name: ref.Name}
+	declared := false
+	for _, file := range sortedKeys(p.files) {
+		if m := packagePattern.FindSubmatch(p.files[file]); m != nil {
+			declared = true
+			if name.Version = string(m[2]); string(m[1]) != ref.String() {
+				return name, fmt.Errorf("package %s: %s has package %s", ref, from, m[1])
+			}
+		}
+	}
+	if !declared {
+		return name, fmt.Errorf("package %s: %s has no package", ref, from)
+	}
+	if f.byName[name] != nil {
+		return name, nil
+	}
+	if p.locked.Path, err = f.relative(from); err != nil {
+		return name, fmt.Errorf("package %s: %w", ref, err)
+	}
+	p.locked.Name = name
+	if err := f.add(name, p); err != nil {
+		return name, err
+	}
+	p.locked.Dependencies, err = f.dependencies(ctx, &overlay{files: p.files}, true, nil)
+	return name, err
+}
+
+// readWITFiles returns the WIT of a folder, or of a file, by file names.
+func readWITFiles(from string) (map[string][]byte, error) {
+	info, err := os.Stat(from)
+	if err != nil {
+		return nil, err
+	}
+	names := []string{from}
+	if info.IsDir() {
+		if names, err = filepath.Glob(filepath.Join(from, "*.wit")); err != nil {
+			return nil, err
+		}
+	}
+	files := map[string][]byte{}
+	for _, name := range names {
+		b, err := readFile(name, maxLocalContent)
+		if err != nil {
+			return nil, err
+		}
+		if !info.IsDir() && strings.HasPrefix(string(b), "\x00asm") {
+			r, world, err := wit.Decode(b)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", from, err)
+			}
+			if world != nil {
+				return nil, fmt.Errorf("%s: is a component, not a WIT package", from)
+			}
+			b = []byte(wit.Print(r.Main))
+			name = "package.wit"
+		}
+		files[filepath.Base(name)] = b
+	}
+	if len(files) == 0 {
+		return nil, errors.New("there is no WIT")
+	}
+	return files, nil
+}
+
+// folderName is the name of the folder below deps for a package, as wkg has it.
+func folderName(name wit.PackageName) string {
+	return strings.NewReplacer(":", "-", "@", "-").Replace(name.String())
+}
+
+// managedEntries are the entries of deps that may be of a fetch with these locks, by
+// wkg or us.
+func managedEntries(r *Resolver) map[string]bool {
+	names := map[string]bool{}
+	add := func(name wit.PackageName) {
+		names[folderName(name)] = true
+		names[folderName(name)+".wasm"] = true
+	}
+	if r.Wkg != nil {
+		for _, p := range r.Wkg.Packages {
+			for _, v := range p.Versions {
+				add(wit.PackageName{Namespace: p.Name.Namespace, Name: p.Name.Name, Version: v.Version.String()})
+			}
+		}
+	}
+	if r.Lock != nil {
+		for _, p := range r.Lock.Packages {
+			add(p.Name)
+		}
+	}
+	return names
+}
+
+// CheckLocks compares the locks with those that the resolver has. The error is a
+// *[DriftError]. A lock that is not there is not compared.
+func (f *Fetched) CheckLocks(r *Resolver) error {
+	var changes []string
+	if r.Lock != nil {
+		changes = append(changes, differences(LockFile, string(r.Lock.Encode()), string(f.Lock.Encode()))...)
+	}
+	if r.Wkg != nil && len(r.Wkg.Packages) > 0 {
+		changes = append(changes, differences(WkgLockFile, string(r.Wkg.Encode()), string(f.Wkg.Encode()))...)
+	}
+	if len(changes) > 0 {
+		return &DriftError{changes}
+	}
+	return nil
+}
+
+// differences lists the parts of a lock that only one of two has.
+func differences(file, old, now string) []string {
+	if old == now {
+		return nil
+	}
+	parts := func(s string) []string { return strings.Split(s, "\n\n") }
+	var all []string
+	for _, d := range []struct {
+		what     string
+		in, from []string
+	}{{"no longer", parts(old), parts(now)}, {"now", parts(now), parts(old)}} {
+		for _, p := range d.in {
+			if !slices.Contains(d.from, p) {
+				all = append(all, fmt.Sprintf("%s: %s %s", file, d.what, strings.Join(strings.Fields(p), " ")))
+			}
+		}
+	}
+	if len(all) == 0 {
+		all = append(all, file+": is in another order")
+	}
+	return all
+}
+
+// Write writes the subfolder deps and, if they change, the locks. What earlier fetches
+// wrote and is no longer needed is removed, and nothing else.
+func (f *Fetched) Write(project string) error {
+	deps := filepath.Join(f.dir, depsFolder)
+	for _, name := range sortedKeys(f.managed) {
+		if f.deps[name] == nil {
+			if err := os.RemoveAll(filepath.Join(deps, name)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, name := range sortedKeys(f.deps) {
+		folder := filepath.Join(deps, name)
+		if err := os.MkdirAll(folder, 0o777); err != nil {
+			return err
+		}
+		old, err := os.ReadDir(folder)
+		if err != nil {
+			return err
+		}
+		for _, e := range old {
+			if f.deps[name][e.Name()] == nil && strings.HasSuffix(e.Name(), ".wit") {
+				if err := os.Remove(filepath.Join(folder, e.Name())); err != nil {
+					return err
+				}
+			}
+		}
+		for _, file := range sortedKeys(f.deps[name]) {
+			if err := writeChanged(filepath.Join(folder, file), f.deps[name][file]); err != nil {
+				return err
+			}
+		}
+	}
+	if err := f.Wkg.Write(filepath.Join(project, WkgLockFile)); err != nil {
+		return err
+	}
+	return f.Lock.Write(filepath.Join(project, LockFile))
+}
+
+// overlay is a folder of WIT whose subfolder deps has other contents. As a file system
+// it knows what package wit asks for.
+type overlay struct {
+	base fs.FS // nil if files are all that there is
+	// files are those of the folder itself.
+	files map[string][]byte
+	// deps are folders below deps; managed are entries of the base's that are hidden.
+	deps    map[string]map[string][]byte
+	managed map[string]bool
+}
+
+func (o *overlay) Open(name string) (fs.File, error) {
+	parts := strings.Split(name, "/")
+	switch {
+	case name == "." && o.base == nil:
+		return newMemoryFolder(name, o.files), nil
+	case o.base == nil && len(parts) == 1 && o.files[name] != nil:
+		return newMemoryFile(name, o.files[name]), nil
+	case parts[0] == depsFolder && len(parts) == 1:
+		return o.openDeps()
+	case parts[0] == depsFolder && o.deps[parts[1]] != nil:
+		if len(parts) == 2 {
+			return newMemoryFolder(name, o.deps[parts[1]]), nil
+		}
+		if b := o.deps[parts[1]][path.Join(parts[2:]...)]; b != nil {
+			return newMemoryFile(name, b), nil
+		}
+	case o.base != nil && (parts[0] != depsFolder || !o.managed[parts[1]]):
+		return o.base.Open(name)
+	}
+	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+}
+
+func (o *overlay) openDeps() (fs.File, error) {
+	folder := newMemoryFolder(depsFolder, nil)
+	if o.base != nil {
+		entries, err := fs.ReadDir(o.base, depsFolder)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		for _, e := range entries {
+			if !o.managed[e.Name()] && o.deps[e.Name()] == nil {
+				folder.entries = append(folder.entries, e)
+			}
+		}
+	}
+	for _, name := range sortedKeys(o.deps) {
+		if o.deps[name] != nil {
+			folder.entries = append(folder.entries, &memoryInfo{name: name, mode: fs.ModeDir | 0o555})
+		}
+	}
+	return folder, nil
+}

@@ -1,0 +1,217 @@
+package packages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Resolver chooses the version of a package for a requirement: the one that a lock
+// has for it, or else the highest one that matches and is not yanked. It is for one
+// goroutine.
+type Resolver struct {
+	// Client finds registries.
+	Client *Client
+	// Lock and Wkg are asked first, in this order. They may be nil.
+	Lock *Lock
+	Wkg  *WkgLock
+	// Locked takes nothing that is not in a lock.
+	Locked bool
+
+	known map[string]Resolution
+}
+
+// Resolution is what a requirement was resolved to.
+type Resolution struct {
+	Package Ref
+	// Registry is the name of the registry.
+	Registry string
+	Release
+	// Locked says that a lock had it.
+	Locked bool
+
+	source Source
+}
+
+// Content returns the content of the release, which has its digest.
+func (r *Resolution) Content(ctx context.Context) ([]byte, error) {
+	return r.source.Content(ctx, r.Package, r.Release)
+}
+
+// NoMatchError is the error for a requirement that no version matches.
+type NoMatchError struct {
+	Package     Ref
+	Requirement Requirement
+	// Versions are those that there are, highest first, without yanked ones.
+	Versions []Version
+	// Yanked is the number of versions that match and are yanked.
+	Yanked int
+}
+
+func (e *NoMatchError) Error() string {
+	s := fmt.Sprintf("no version of %s matches %s", e.Package, e.Requirement)
+	if e.Yanked > 0 {
+		s += fmt.Sprintf(" but %d that are yanked", e.Yanked)
+	}
+	if len(e.Versions) == 0 {
+		return s
+	}
+	texts := []string{}
+	for _, v := range e.Versions[:min(len(e.Versions), 5)] {
+		texts = append(texts, v.String())
+	}
+	if len(e.Versions) > 5 {
+		texts = append(texts, "...")
+	}
+	return s + "; there are " + strings.Join(texts, ", ")
+}
+
+// DriftError is the error for a lock that is not what it would be if it were written
+// now, and may not be.
+type DriftError struct {
+	// Changes say what would change, one each.
+	Changes []string
+}
+
+func (e *DriftError) Error() string {
+	return "the lock is out of date:\n  " + strings.Join(e.Changes, "\n  ")
+}
+
+// Resolve resolves one requirement.
+func (r *Resolver) Resolve(ctx context.Context, p Ref, req Requirement) (Resolution, error) {
+	key := Spec{p, req}.String()
+	if out, ok := r.known[key]; ok {
+		return out, nil
+	}
+	out, err := r.resolve(ctx, p, req)
+	if err != nil {
+		return out, err
+	}
+	if r.known == nil {
+		r.known = map[string]Resolution{}
+	}
+	r.known[key] = out
+	return out, nil
+}
+
+func (r *Resolver) resolve(ctx context.Context, p Ref, req Requirement) (Resolution, error) {
+	registry, err := r.Client.Registry(p)
+	if err != nil {
+		return Resolution{}, err
+	}
+	locked, ok := r.locked(p, registry, req)
+	if !ok && r.Locked {
+		return Resolution{}, &DriftError{[]string{fmt.Sprintf("%s is not locked", Spec{p, req})}}
+	}
+	source, _, err := r.Client.Source(ctx, p)
+	if err != nil {
+		return Resolution{}, err
+	}
+	out := Resolution{Package: p, Registry: registry, Release: locked, Locked: ok, source: source}
+	if !ok {
+		versions, err := source.Versions(ctx, p)
+		if err != nil {
+			return out, err
+		}
+		v, err := Highest(p, versions, req)
+		if err != nil {
+			return out, err
+		}
+		out.Release, err = source.Release(ctx, p, v)
+		return out, err
+	}
+	if _, local := source.(Local); local || locked.Manifest != "" {
+		return out, nil // its content is checked against the lock
+	}
+	if out.Release, err = source.Release(ctx, p, locked.Version); err != nil {
+		return out, fmt.Errorf("locked: %w", err)
+	}
+	if out.Digest != locked.Digest {
+		return out, fmt.Errorf("the lock: %w", &DigestError{p, locked.Version, out.Digest, locked.Digest})
+	}
+	return out, nil
+}
+
+// locked returns what a lock has for a requirement: by the requirement itself, or
+// else the highest version that matches.
+func (r *Resolver) locked(p Ref, registry string, req Requirement) (Release, bool) {
+	if r.Lock != nil {
+		deps := []LockedDependency{}
+		for _, root := range r.Lock.Roots {
+			deps = append(deps, root.Dependencies...)
+		}
+		for _, p := range r.Lock.Packages {
+			deps = append(deps, p.Dependencies...)
+		}
+		for _, d := range deps {
+			if refOf(d.Name) == p && d.Requirement.Equal(req) {
+				if l := r.Lock.Package(d.Name); l.Registry == registry {
+					return l.release(), true
+				}
+			}
+		}
+		for _, l := range slices.Backward(r.Lock.Packages) {
+			if refOf(l.Name) == p && l.Registry == registry && req.Matches(l.release().Version) {
+				return l.release(), true
+			}
+		}
+	}
+	if r.Wkg != nil {
+		var best *WkgVersion
+		for _, l := range r.Wkg.Packages {
+			if l.Name != p || !strings.EqualFold(l.Registry, registry) {
+				continue
+			}
+			for i, v := range l.Versions {
+				if v.Requirement.Equal(req) {
+					return Release{Version: v.Version, Digest: v.Digest}, true
+				}
+				if req.Matches(v.Version) && (best == nil || v.Version.Compare(best.Version) > 0) {
+					best = &l.Versions[i]
+				}
+			}
+		}
+		if best != nil {
+			return Release{Version: best.Version, Digest: best.Digest}, true
+		}
+	}
+	return Release{}, false
+}
+
+// release is that of a package from a registry, which has a valid version.
+func (p *LockedPackage) release() Release {
+	v, _ := ParseVersion(p.Name.Version)
+	return Release{v, p.Digest, p.Manifest}
+}
+
+// Highest returns the highest version that matches and is not yanked. The error is a
+// *[NoMatchError].
+func Highest(p Ref, versions []VersionInfo, req Requirement) (Version, error) {
+	e := &NoMatchError{Package: p, Requirement: req}
+	for _, v := range versions {
+		switch {
+		case !v.Yanked:
+			e.Versions = append(e.Versions, v.Version)
+		case req.Matches(v.Version):
+			e.Yanked++
+		}
+	}
+	slices.SortFunc(e.Versions, func(a, b Version) int { return b.Compare(a) })
+	for _, v := range e.Versions {
+		if req.Matches(v) {
+			return v, nil
+		}
+	}
+	return Version{}, e
+}
+
+// isMissing reports whether an error says that a package is in no registry, or is not
+// to be taken from one since no lock has it.
+func isMissing(err error) bool {
+	var none *NoRegistryError
+	var match *NoMatchError
+	var drift *DriftError
+	return errors.Is(err, ErrNotFound) || errors.As(err, &none) || errors.As(err, &match) || errors.As(err, &drift)
+}
