@@ -1,0 +1,181 @@
+package remote_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ashlar-wasm/ashlar/oci"
+	"github.com/ashlar-wasm/ashlar/oci/cache"
+	"github.com/ashlar-wasm/ashlar/oci/ocitest"
+	"github.com/ashlar-wasm/ashlar/packages"
+	"github.com/ashlar-wasm/ashlar/packages/remote"
+	"github.com/ashlar-wasm/ashlar/wit"
+)
+
+func packageWasm(t *testing.T, text string) []byte {
+	t.Helper()
+	r, err := wit.ParseText("p.wit", text, wit.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := wit.Encode(r.Main)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// client reaches the registry r as what the configuration calls pkg.example.
+func client(t *testing.T, r *ocitest.Registry, auth string, o remote.Options) *packages.Client {
+	t.Helper()
+	settings := "protocol = 'http'\n"
+	if r.CA != nil {
+		settings = "extra_root_certificates = [{ encoding = 'pem', data = '''" + string(r.CA) + "''' }]\n"
+	}
+	config, err := packages.ParseConfig([]byte(`
+namespace_registries.acme = { registry = "pkg.example", metadata = { oci = { registry = "` + r.Host + `", namespacePrefix = "prefix/" } } }
+[registry."pkg.example".oci]
+` + settings + auth))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.OCI.RetryWait = time.Millisecond
+	c, err := packages.NewClient(packages.ClientOptions{Config: config, OpenOCI: func(r packages.OCIRegistry) (packages.Source, error) { return remote.Open(r, o) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestSource(t *testing.T) {
+	for name, c := range map[string]struct {
+		registry ocitest.Options
+		auth     string
+	}{
+		"open":  {},
+		"tls":   {registry: ocitest.Options{TLS: true}},
+		"basic": {ocitest.Options{Auth: ocitest.Basic}, "auth = { username = '" + ocitest.User + "', password = '" + ocitest.Password + "' }"},
+		"token": {ocitest.Options{TLS: true, Auth: ocitest.Token}, "auth = { username = '" + ocitest.User + "', password = '" + ocitest.Password + "' }"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, r := context.Background(), ocitest.Start(t, c.registry)
+			kept, err := cache.Open(cache.Options{Dir: t.TempDir()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = kept.Close() })
+			p := packages.Ref{Namespace: "acme", Name: "log"}
+			source, where, err := client(t, r, c.auth, remote.Options{OCI: oci.Options{Cache: kept}}).Source(ctx, p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := r.Host + "/prefix/"; where.String() != want {
+				t.Errorf("is at %s, expected %s", where, want)
+			}
+			if _, err := source.Versions(ctx, p); !errors.Is(err, packages.ErrNotFound) {
+				t.Errorf("versions of nothing: %v", err)
+			}
+			wasm := packageWasm(t, "package acme:log@1.0.0;\ninterface i { f: func(); }")
+			versions := []packages.Version{{Major: 1}, {Major: 1, Pre: "rc.1"}, {Major: 1, Build: "linux.5"}}
+			for _, v := range versions {
+				published, err := source.Publish(ctx, p, v, wasm)
+				if err != nil {
+					t.Fatal(err)
+				}
+				release, err := source.Release(ctx, p, v)
+				if err != nil || release != published || release.Digest != packages.DigestOf(wasm) || release.Manifest == "" {
+					t.Errorf("%s: %+v (%v), published %+v", v, release, err, published)
+				}
+				if b, err := source.Content(ctx, p, release); err != nil || string(b) != string(wasm) {
+					t.Errorf("%s: %d bytes (%v)", v, len(b), err)
+				}
+			}
+			if _, err := source.Publish(ctx, p, versions[0], packageWasm(t, "package acme:log@1.0.0;")); !errors.Is(err, packages.ErrExists) {
+				t.Errorf("published again: %v", err)
+			}
+			all, err := source.Versions(ctx, p)
+			if err != nil || len(all) != len(versions) {
+				t.Errorf("versions %v (%v)", all, err)
+			}
+			for _, v := range all {
+				if v.Version.Compare(versions[0]) != 0 && v.Version != versions[1] && v.Version != versions[2] {
+					t.Errorf("version %s", v.Version)
+				}
+			}
+			if _, err := source.Release(ctx, p, packages.Version{Major: 9}); !errors.Is(err, packages.ErrNotFound) {
+				t.Errorf("release that is not there: %v", err)
+			}
+			// With a lock nothing of the network is needed.
+			r.Requests()
+			offline, _, err := client(t, r, c.auth, remote.Options{OCI: oci.Options{Cache: kept, Offline: true}}).Source(ctx, p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			release, err := source.Release(ctx, p, versions[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Requests()
+			if b, err := offline.Content(ctx, p, release); err != nil || string(b) != string(wasm) || len(r.Requests()) != 0 {
+				t.Errorf("offline: %d bytes (%v)", len(b), err)
+			}
+			if _, err := offline.Versions(ctx, p); !errors.Is(err, packages.ErrOffline) {
+				t.Errorf("versions offline: %v", err)
+			}
+		})
+	}
+}
+
+// The content that a lock names is checked, whatever the manifest says.
+func TestSourceDigest(t *testing.T) {
+	ctx, r := context.Background(), ocitest.Start(t, ocitest.Options{})
+	p, v := packages.Ref{Namespace: "acme", Name: "log"}, packages.Version{Major: 1}
+	source, _, err := client(t, r, "", remote.Options{}).Source(ctx, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	release, err := source.Publish(ctx, p, v, packageWasm(t, "package acme:log@1.0.0;"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	release.Digest = packages.DigestOf(nil)
+	var d *packages.DigestError
+	if _, err := source.Content(ctx, p, release); !errors.As(err, &d) {
+		t.Errorf("another digest: %v", err)
+	}
+}
+
+// Credentials go to the registry that they are for, and no error shows them.
+func TestCredentials(t *testing.T) {
+	ctx := context.Background()
+	p := packages.Ref{Namespace: "acme", Name: "log"}
+	r := ocitest.Start(t, ocitest.Options{Auth: ocitest.Basic, Fault: func(w http.ResponseWriter, q *http.Request) bool { return false }})
+	source, _, err := client(t, r, "auth = { username = 'someone', password = 'hush-hush' }", remote.Options{}).Source(ctx, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = source.Versions(ctx, p)
+	var unauthorized *oci.UnauthorizedError
+	if !errors.As(err, &unauthorized) || strings.Contains(err.Error(), "hush") {
+		t.Errorf("wrong password: %v", err)
+	}
+	// A user that was given is for the registry that was chosen, and no other.
+	user := oci.Credential{Username: ocitest.User, Password: ocitest.Password}
+	for _, chosen := range []bool{false, true} {
+		s, err := remote.Open(packages.OCIRegistry{Name: r.Host, Host: r.Host, Chosen: chosen}, remote.Options{User: user})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = s.Versions(ctx, p)
+		if errors.Is(err, packages.ErrNotFound) != chosen {
+			t.Errorf("chosen %t: %v", chosen, err)
+		}
+	}
+	if _, err := remote.Open(packages.OCIRegistry{Host: r.Host, Config: packages.OCIConfig{AcceptInvalidCertificates: true}}, remote.Options{}); err == nil {
+		t.Error("certificates are not to be checked")
+	}
+}
