@@ -396,7 +396,7 @@ func (w *Writer) Close() error {
 // Lock takes a lock that a file stands for, and waits for whoever has it. It is
 // released by the function that is returned, or the end of the process.
 func Lock(ctx context.Context, root *os.Root, name string, wait time.Duration) (unlock func() error, err error) {
-	f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
 		return nil, err
 	}
