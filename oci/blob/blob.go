@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	_ "crypto/sha256" // the digests that the image specification registers
+	_ "crypto/sha512"
 	"errors"
 	"fmt"
 	"hash"
