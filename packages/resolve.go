@@ -19,6 +19,8 @@ type Resolver struct {
 	Wkg  *WkgLock
 	// Locked takes nothing that is not in a lock.
 	Locked bool
+	// Update says of which packages the locks are not to be asked; nil means of none.
+	Update func(Ref) bool
 
 	known map[string]Resolution
 }
@@ -137,6 +139,9 @@ func (r *Resolver) resolve(ctx context.Context, p Ref, req Requirement) (Resolut
 // locked returns what a lock has for a requirement: by the requirement itself, or
 // else the highest version that matches.
 func (r *Resolver) locked(p Ref, registry string, req Requirement) (Release, bool) {
+	if r.Update != nil && r.Update(p) {
+		return Release{}, false
+	}
 	if r.Lock != nil {
 		deps := []LockedDependency{}
 		for _, root := range r.Lock.Roots {

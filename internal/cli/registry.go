@@ -43,7 +43,18 @@ func (r *registries) readFlags(c *cobra.Command) {
 }
 
 // client runs f with a client that keeps what it pulls in the cache.
-func (r *registries) client(s *streams, maxLayer byteSize, f func(*oci.Client) error) (err error) {
+func (r *registries) client(s *streams, maxLayer byteSize, f func(*oci.Client) error) error {
+	return r.options(s, maxLayer, func(o oci.Options) error {
+		client, err := oci.NewClient(o)
+		if err != nil {
+			return withCode(exitUsage, err)
+		}
+		return f(client)
+	})
+}
+
+// options runs f with what the flags say.
+func (r *registries) options(s *streams, maxLayer byteSize, f func(oci.Options) error) (err error) {
 	o := oci.Options{
 		Credential: oci.FindCredential, PlainHTTP: r.plainHTTP, Offline: r.offline, MaxLayer: int64(maxLayer),
 		Mirrors: map[string][]string{}, UserAgent: "ashlar/" + strings.Fields(version())[0],
@@ -71,11 +82,7 @@ func (r *registries) client(s *streams, maxLayer byteSize, f func(*oci.Client) e
 	bar := newProgressLine(s.err)
 	defer bar.end()
 	o.Progress = bar.report()
-	client, err := oci.NewClient(o)
-	if err != nil {
-		return withCode(exitUsage, err)
-	}
-	return f(client)
+	return f(o)
 }
 
 // artifactCache says where pulled artifacts are kept.

@@ -20,7 +20,8 @@ func newWit(s *streams) *cobra.Command {
 		Long: `Print the WIT of a component, of a package in binary form, or of a package as
 text: a .wit file, or a folder of them with dependencies in deps/. Text is
 checked, resolved and printed in its canonical layout. Packages of WASI 0.2 come
-with ashlar, in every version; they need not be in deps/.`,
+with ashlar, in every version; they need not be in deps/. A folder whose name is
+that of a command is ./fetch, ./build and so on.`,
 		Example: `  ashlar wit hello.wasm
   ashlar wit ./wit
   ashlar wit --wasm package.wasm ./wit`,
@@ -54,6 +55,7 @@ with ashlar, in every version; they need not be in deps/.`,
 			return err
 		},
 	}
+	cmd.AddCommand(newWitFetch(s), newWitUpdate(s), newWitBuild(s), newWitPublish(s))
 	cmd.Flags().StringArrayVar(&features, "features", nil, "feature gates (@unstable) to open")
 	cmd.Flags().StringVar(&out, "wasm", "", "write the package in binary form to this file instead")
 	return cmd

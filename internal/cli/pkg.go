@@ -1,0 +1,392 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ashlar-wasm/ashlar/internal/binary"
+	"github.com/ashlar-wasm/ashlar/oci"
+	"github.com/ashlar-wasm/ashlar/packages"
+	"github.com/ashlar-wasm/ashlar/packages/remote"
+	"github.com/ashlar-wasm/ashlar/wit"
+)
+
+// Environment variables of wkg.
+const (
+	wkgConfigVariable   = "WKG_CONFIG_FILE"
+	wkgCacheVariable    = "WKG_CACHE_DIR"
+	wkgRegistryVariable = "WKG_REGISTRY"
+	wkgUsernameVariable = "WKG_OCI_USERNAME"
+	wkgPasswordVariable = "WKG_OCI_PASSWORD"
+)
+
+// packageHelp says how packages are named and found.
+const packageHelp = `PACKAGE is namespace:name, or namespace:name@VERSION, where VERSION is a requirement:
+1.2 takes what is compatible with it, =1.2.0 that version alone, and ~1.2, >=1, <2, 1.*
+are what they are in Cargo. Where packages are is said by wkg's config.toml, which
+'ashlar pkg config' shows.`
+
+func newPkg(s *streams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "pkg COMMAND",
+		Short: "Find, get and publish packages by name",
+		Long: `Find, get and publish packages by name, in OCI registries and folders. Names, files
+and registries are shared with wkg.`,
+	}
+	cmd.AddCommand(newPkgGet(s), newPkgList(s), newPkgInfo(s), newPkgPublish(s), newPkgConfig(s))
+	return cmd
+}
+
+// packageFlags say where packages are.
+type packageFlags struct {
+	registries
+	config, registry string
+}
+
+func (p *packageFlags) flags(c *cobra.Command) {
+	p.readFlags(c)
+	c.Flags().StringVar(&p.config, "config", "", "config.toml of wkg (default: $"+wkgConfigVariable+", or wasm-pkg/config.toml in the user's configuration)")
+	c.Flags().StringVar(&p.registry, "registry", "", "`name` of the registry that has all packages (default: $"+wkgRegistryVariable+", or what config.toml says)")
+}
+
+// configPath is the file that is read, which may be none if it was not named.
+func (p *packageFlags) configPath() string { return cmp.Or(p.config, os.Getenv(wkgConfigVariable)) }
+
+// packages runs f with a client.
+func (p *packageFlags) packages(s *streams, f func(*packages.Client) error) error {
+	config, err := packages.ReadConfig(p.configPath())
+	if err != nil {
+		return withCode(exitUsage, err)
+	}
+	o := packages.ClientOptions{Config: config, Registry: cmp.Or(p.registry, os.Getenv(wkgRegistryVariable)), Getenv: os.Getenv, Offline: p.offline}
+	if dir := os.Getenv(wkgCacheVariable); dir != "" {
+		o.CacheDir = filepath.Join(dir, "ashlar", "packages")
+		if p.artifactCache.chosen() == "" {
+			p.artifactCache.flag = filepath.Join(dir, "ashlar", "oci")
+		}
+	} else if dir, err := os.UserCacheDir(); err == nil {
+		o.CacheDir = filepath.Join(dir, "ashlar", "packages")
+	}
+	return p.options(s, maxFile, func(common oci.Options) error {
+		user := oci.Credential{Username: os.Getenv(wkgUsernameVariable), Password: os.Getenv(wkgPasswordVariable)}
+		o.OpenOCI = func(r packages.OCIRegistry) (packages.Source, error) {
+			return remote.Open(r, remote.Options{OCI: common, User: user})
+		}
+		client, err := packages.NewClient(o)
+		if err != nil {
+			return withCode(exitUsage, err)
+		}
+		return f(client)
+	})
+}
+
+func parseSpec(word string) (packages.Spec, error) {
+	spec, err := packages.ParseSpec(word)
+	if err != nil {
+		return spec, withCode(exitUsage, err)
+	}
+	return spec, nil
+}
+
+func newPkgGet(s *streams) *cobra.Command {
+	var p packageFlags
+	var out string
+	cmd := &cobra.Command{
+		Use:   "get [flags] PACKAGE",
+		Short: "Get the highest version of a package that matches",
+		Long: `Get the highest version of a package that matches and is not yanked, and print its
+name, version and digest. A file that ends with .wit gets the text of a WIT package.
+
+` + packageHelp,
+		Example: `  ashlar pkg get acme:log@1.2
+  ashlar pkg get -o log.wit acme:log@=1.2.0`,
+		Args: exactArgs("PACKAGE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			spec, err := parseSpec(args[0])
+			if err != nil {
+				return err
+			}
+			return p.packages(s, func(client *packages.Client) error {
+				r, err := (&packages.Resolver{Client: client}).Resolve(c.Context(), spec.Ref, spec.Requirement)
+				if err != nil {
+					return err
+				}
+				b, err := r.Content(c.Context())
+				if err != nil {
+					return artifactError(err)
+				}
+				if strings.HasSuffix(out, ".wit") {
+					if b, err = packageText(spec.Ref, b); err != nil {
+						return err
+					}
+				}
+				if out == "-" {
+					_, err := s.out.Write(b)
+					return err
+				}
+				name := out
+				if name == "" {
+					name = fmt.Sprintf("%s_%s@%s.wasm", r.Package.Namespace, r.Package.Name, r.Version)
+					if _, err := os.Lstat(name); err == nil {
+						return fmt.Errorf("%s is there already; say where to write, with --out", name)
+					}
+				}
+				if err := writeWhole(name, b); err != nil {
+					return err
+				}
+				_, err = fmt.Fprintf(s.out, "%s@%s %s\n", r.Package, r.Version, r.Digest)
+				return err
+			})
+		},
+	}
+	p.flags(cmd)
+	cmd.Flags().StringVarP(&out, "out", "o", "", "`file` to write, or - for stdout (default: NAMESPACE_NAME@VERSION.wasm)")
+	return cmd
+}
+
+// writeWhole writes a file as a whole or not at all.
+func writeWhole(name string, b []byte) error {
+	return replaceFile(name, func(f *os.File) error {
+		_, err := f.Write(b)
+		return err
+	})
+}
+
+// packageText returns the WIT of a package or component.
+func packageText(p packages.Ref, b []byte) ([]byte, error) {
+	r, world, err := wit.Decode(b)
+	if err != nil {
+		return nil, withCode(exitInvalid, fmt.Errorf("%s: %w", p, err))
+	}
+	var nested []*wit.Package
+	if world != nil {
+		for _, n := range r.Packages {
+			if n != r.Main {
+				nested = append(nested, n)
+			}
+		}
+	}
+	return []byte(wit.Print(r.Main, nested...)), nil
+}
+
+func newPkgList(s *streams) *cobra.Command {
+	var p packageFlags
+	var format outputFormat
+	cmd := &cobra.Command{
+		Use:   "list [flags] PACKAGE",
+		Short: "List the versions of a package",
+		Long:  "List the versions of a package that match, the highest first.\n\n" + packageHelp,
+		Args:  exactArgs("PACKAGE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			spec, err := parseSpec(args[0])
+			if err != nil {
+				return err
+			}
+			if err := format.check(); err != nil {
+				return err
+			}
+			return p.packages(s, func(client *packages.Client) error {
+				source, _, err := client.Source(c.Context(), spec.Ref)
+				if err != nil {
+					return err
+				}
+				all, err := source.Versions(c.Context(), spec.Ref)
+				if err != nil {
+					return err
+				}
+				slices.SortFunc(all, func(a, b packages.VersionInfo) int { return b.Version.Compare(a.Version) })
+				type version struct {
+					Version packages.Version `json:"version"`
+					Yanked  bool             `json:"yanked,omitempty"`
+				}
+				list := []version{}
+				for _, v := range all {
+					// Who asks for all of them means pre-releases too.
+					if spec.Requirement.Equal(packages.AnyVersion) || spec.Requirement.Matches(v.Version) {
+						list = append(list, version(v))
+					}
+				}
+				if format.json() {
+					return printJSON(s, list)
+				}
+				for _, v := range list {
+					mark := ""
+					if v.Yanked {
+						mark = " yanked"
+					}
+					if _, err := fmt.Fprintf(s.out, "%s%s\n", v.Version, mark); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		},
+	}
+	p.flags(cmd)
+	format.flags(cmd)
+	return cmd
+}
+
+func newPkgInfo(s *streams) *cobra.Command {
+	var p packageFlags
+	var format outputFormat
+	cmd := &cobra.Command{
+		Use:   "info [flags] PACKAGE",
+		Short: "Say where a package is and what its digests are",
+		Long:  "Say of the highest version that matches where it is and what its digests are.\n\n" + packageHelp,
+		Args:  exactArgs("PACKAGE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			spec, err := parseSpec(args[0])
+			if err != nil {
+				return err
+			}
+			if err := format.check(); err != nil {
+				return err
+			}
+			return p.packages(s, func(client *packages.Client) error {
+				r, err := (&packages.Resolver{Client: client}).Resolve(c.Context(), spec.Ref, spec.Requirement)
+				if err != nil {
+					return err
+				}
+				_, where, err := client.Source(c.Context(), spec.Ref)
+				if err != nil {
+					return err
+				}
+				report := struct {
+					Name     string           `json:"name"`
+					Version  packages.Version `json:"version"`
+					Registry string           `json:"registry"`
+					Location string           `json:"location"`
+					Digest   packages.Digest  `json:"digest"`
+					Manifest packages.Digest  `json:"manifest,omitempty"`
+				}{r.Package.String(), r.Version, r.Registry, packageLocation(where, r), r.Digest, r.Manifest}
+				if format.json() {
+					return printJSON(s, report)
+				}
+				_, err = fmt.Fprintf(s.out, "package   %s\nversion   %s\nregistry  %s\nlocation  %s\ndigest    %s\n", report.Name, r.Version, r.Registry, report.Location, r.Digest)
+				if err == nil && r.Manifest != "" {
+					_, err = fmt.Fprintf(s.out, "manifest  %s\n", r.Manifest)
+				}
+				return err
+			})
+		},
+	}
+	p.flags(cmd)
+	format.flags(cmd)
+	return cmd
+}
+
+// packageLocation is the file, or the reference of the artifact.
+func packageLocation(l packages.Location, r packages.Resolution) string {
+	if l.Protocol == packages.ProtocolLocal {
+		return filepath.Join(l.Root, r.Package.Namespace, r.Package.Name, r.Version.String()+".wasm")
+	}
+	return l.String() + r.Package.Namespace + "/" + r.Package.Name + ":" + r.Version.Tag()
+}
+
+// publishFlags say what is published, and how.
+type publishFlags struct {
+	packageFlags
+	name   string
+	dryRun bool
+}
+
+func (p *publishFlags) flags(c *cobra.Command) {
+	p.packageFlags.flags(c)
+	c.Flags().StringVar(&p.name, "package", "", "`namespace:name@version` to publish as (default: what a WIT package says of itself)")
+	c.Flags().BoolVar(&p.dryRun, "dry-run", false, "do everything but publish")
+}
+
+// publish publishes a module, component or WIT package.
+func (p *publishFlags) publish(ctx context.Context, s *streams, client *packages.Client, b []byte) error {
+	name := p.name
+	if name == "" {
+		r, world, err := wit.Decode(b)
+		if err != nil || world != nil {
+			return usageError("only WIT packages say what they are called; name the package, with --package namespace:name@version")
+		}
+		name = r.Main.Name.String()
+	}
+	refText, versionText, ok := strings.Cut(name, "@")
+	ref, err := packages.ParseRef(refText)
+	if err != nil {
+		return withCode(exitUsage, err)
+	}
+	if !ok {
+		return usageError("package %s has no version", name)
+	}
+	v, err := packages.ParseVersion(versionText)
+	if err != nil {
+		return withCode(exitUsage, err)
+	}
+	source, where, err := client.Source(ctx, ref)
+	if err != nil {
+		return err
+	}
+	if p.dryRun {
+		if _, err := source.Release(ctx, ref, v); err == nil {
+			return fmt.Errorf("%s@%s: %w", ref, v, packages.ErrExists)
+		} else if !errors.Is(err, packages.ErrNotFound) {
+			return err
+		}
+		_, err := fmt.Fprintf(s.out, "%s@%s %s would be published to %s\n", ref, v, packages.DigestOf(b), packageLocation(where, packages.Resolution{Package: ref, Release: packages.Release{Version: v}}))
+		return err
+	}
+	r, err := source.Publish(ctx, ref, v, b)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(s.out, "%s@%s %s\n", ref, v, r.Digest)
+	return err
+}
+
+func newPkgPublish(s *streams) *cobra.Command {
+	var p publishFlags
+	cmd := &cobra.Command{
+		Use:   "publish [flags] FILE|DIR",
+		Short: "Publish a component, a core module or a WIT package",
+		Long: `Publish a component, a core module, or a WIT package, which may be a folder of text:
+then it is built first, as 'ashlar wit build' does. Versions don't change: one that is
+published already is refused.`,
+		Example: `  ashlar pkg publish ./wit
+  ashlar pkg publish --package acme:hello@1.2.0 hello.wasm`,
+		Args: exactArgs("FILE|DIR"),
+		RunE: func(c *cobra.Command, args []string) error {
+			info, err := os.Stat(args[0])
+			if err != nil {
+				return err
+			}
+			return p.packages(s, func(client *packages.Client) error {
+				if info.IsDir() {
+					w := witProject{dir: args[0]}
+					_, b, err := w.build(c.Context(), client)
+					if err != nil {
+						return err
+					}
+					return p.publish(c.Context(), s, client, b)
+				}
+				f, err := load(args[0], maxFile)
+				if err != nil {
+					return err
+				}
+				if f.kind == binary.KindUnknown {
+					return f.invalid(fmt.Errorf("not WebAssembly: %s", describe(f.bytes)))
+				}
+				if err := f.validate(); err != nil {
+					return f.invalid(err)
+				}
+				return p.publish(c.Context(), s, client, f.bytes)
+			})
+		},
+	}
+	p.flags(cmd)
+	return cmd
+}
