@@ -61,7 +61,7 @@ func FindCredential(ctx context.Context, registry string) (Credential, error) {
 	if c, ok, err := environmentCredential(registry); ok || err != nil {
 		return c, err
 	}
-	store, err := credentialStore(true)
+	store, err := credentialStore()
 	if err != nil {
 		return Credential{}, err
 	}
@@ -86,14 +86,22 @@ func environmentCredential(registry string) (Credential, bool, error) {
 	return c, true, nil
 }
 
-// credentialStore is Docker's, and behind it Podman's to read.
-func credentialStore(fallback bool) (credentials.Store, error) {
-	store, err := credentials.NewStoreFromDocker(credentials.StoreOptions{AllowPlaintextPut: true, DetectDefaultNativeStore: true})
+// dockerStore is where Docker keeps credentials. With detect, that is the helper of
+// the system if there is one and nothing was stored yet: to look there for what
+// nobody stored could only fail.
+func dockerStore(detect bool) (*credentials.DynamicStore, error) {
+	store, err := credentials.NewStoreFromDocker(credentials.StoreOptions{AllowPlaintextPut: true, DetectDefaultNativeStore: detect})
 	if err != nil {
 		return nil, fmt.Errorf("read Docker's credentials: %w", err)
 	}
-	if !fallback {
-		return store, nil
+	return store, nil
+}
+
+// credentialStore is Docker's, and behind it Podman's.
+func credentialStore() (credentials.Store, error) {
+	store, err := dockerStore(false)
+	if err != nil {
+		return nil, err
 	}
 	path := os.Getenv("REGISTRY_AUTH_FILE")
 	if dir := os.Getenv("XDG_RUNTIME_DIR"); path == "" && dir != "" {
@@ -134,7 +142,7 @@ func (c *Client) Login(ctx context.Context, registry string, cred Credential) (w
 	if err := r.Ping(ctx); err != nil {
 		return "", false, fmt.Errorf("log in to %s: %w", registry, c.registryError(err))
 	}
-	store, err := credentialStore(false)
+	store, err := dockerStore(true)
 	if err != nil {
 		return "", false, err
 	}
@@ -142,23 +150,19 @@ func (c *Client) Login(ctx context.Context, registry string, cred Credential) (w
 	if err := store.Put(ctx, address, cred.oras()); err != nil {
 		return "", false, fmt.Errorf("store the credential for %s: %w", registry, c.redact(err))
 	}
-	d, ok := store.(*credentials.DynamicStore)
-	if !ok {
-		return "", false, nil
-	}
 	// A helper leaves no credential in the file.
-	file, err := credentials.NewFileStore(d.ConfigPath())
+	file, err := credentials.NewFileStore(store.ConfigPath())
 	if err != nil {
-		return d.ConfigPath(), false, nil
+		return "", false, fmt.Errorf("read Docker's credentials: %w", err)
 	}
 	stored, err := file.Get(ctx, address)
-	return d.ConfigPath(), err == nil && stored != auth.EmptyCredential, nil
+	return store.ConfigPath(), err == nil && stored != auth.EmptyCredential, nil
 }
 
 // Logout removes the credential for a registry from where [Client.Login] stores
 // it. It reports whether there was one.
 func Logout(ctx context.Context, registry string) (bool, error) {
-	store, err := credentialStore(false)
+	store, err := dockerStore(false)
 	if err != nil {
 		return false, err
 	}

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ashlar-wasm/ashlar/oci/ocitest"
 )
@@ -148,6 +151,28 @@ func TestRegistryOffline(t *testing.T) {
 		t.Errorf("pruned: %s", out)
 	}
 	expect(t, exitFailure, "run", "--offline", pinned)
+}
+
+// The same file makes the same artifact from another folder, by another name, at
+// another time and for another tag.
+func TestPushIsReproducible(t *testing.T) {
+	hello := readFile(t, filepath.Join(writeGuests(t), "hello.wasm"))
+	digests := map[string]bool{}
+	for i, name := range []string{"a.wasm", "other.wasm"} {
+		dir := t.TempDir()
+		file := filepath.Join(dir, name)
+		written := time.Date(2001+i, 1, 1, 0, 0, 0, 0, time.UTC)
+		if err := errors.Join(os.WriteFile(file, hello, 0o666), os.Chtimes(file, written, written)); err != nil {
+			t.Fatal(err)
+		}
+		t.Chdir(dir)
+		out, _ := expect(t, 0, "push", name, fmt.Sprintf("oci:dist%d:v%d", i, i))
+		_, digest, _ := strings.Cut(strings.TrimSpace(out), "@")
+		digests[digest] = true
+	}
+	if len(digests) != 1 {
+		t.Errorf("digests %v", digests)
+	}
 }
 
 func TestLayoutCommands(t *testing.T) {
