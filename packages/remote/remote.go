@@ -90,15 +90,19 @@ func (s *source) tagged(p packages.Ref, v packages.Version) (oci.Reference, erro
 	return ref, err
 }
 
-// sourceError gives an error the one of this package's interface.
+// kindError is an error of the client, which says already what the kind means.
+type kindError struct{ err, kind error }
+
+func (e *kindError) Error() string   { return e.err.Error() }
+func (e *kindError) Unwrap() []error { return []error{e.kind, e.err} }
+
+// sourceError gives an error the kind that sources have for it.
 func sourceError(err error) error {
 	switch {
-	case err == nil:
-		return nil
 	case errors.Is(err, oci.ErrNotFound):
-		return fmt.Errorf("%w: %w", packages.ErrNotFound, err)
+		return &kindError{err, packages.ErrNotFound}
 	case errors.Is(err, oci.ErrOffline):
-		return fmt.Errorf("%w: %w", packages.ErrOffline, err)
+		return &kindError{err, packages.ErrOffline}
 	}
 	return err
 }

@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ashlar-wasm/ashlar/oci/ocitest"
+)
+
+// packageProject is a folder to run in, with a configuration whose registries are a
+// folder and an OCI registry. It returns the host of that.
+func packageProject(t *testing.T, files map[string]string) (host string) {
+	t.Helper()
+	r := ocitest.Start(t, ocitest.Options{})
+	dir := t.TempDir()
+	t.Chdir(dir)
+	for _, name := range []string{"WKG_REGISTRY", "WKG_OCI_USERNAME", "WKG_OCI_PASSWORD", "ASHLAR_ARTIFACT_CACHE"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("WKG_CONFIG_FILE", filepath.Join(dir, "config.toml"))
+	t.Setenv("WKG_CACHE_DIR", filepath.Join(dir, "cache"))
+	t.Setenv("DOCKER_CONFIG", dir)
+	files["config.toml"] = `
+default_registry = "` + r.Host + `"
+[namespace_registries]
+folder = "folder.example"
+[registry."` + r.Host + `".oci]
+auth = { username = "someone", password = "hush-hush" }
+[registry."folder.example".local]
+root = 'registry'
+`
+	for name, text := range files {
+		if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return r.Host
+}
+
+// runOK runs a command that has to succeed and returns what it prints.
+func runOK(t *testing.T, args ...string) string {
+	t.Helper()
+	var out, errs strings.Builder
+	if code := Run(t.Context(), args, strings.NewReader(""), &out, &errs); code != 0 {
+		t.Fatalf("ashlar %s: exit code %d\n%s", strings.Join(args, " "), code, errs.String())
+	}
+	return out.String()
+}
+
+// runFails runs a command that has to fail and returns its error.
+func runFails(t *testing.T, args ...string) string {
+	t.Helper()
+	var out, errs strings.Builder
+	if code := Run(t.Context(), args, strings.NewReader(""), &out, &errs); code == 0 {
+		t.Fatalf("ashlar %s succeeds\n%s", strings.Join(args, " "), out.String())
+	}
+	return errs.String()
+}
+
+func TestPackages(t *testing.T) {
+	host := packageProject(t, map[string]string{
+		"time/t.wit":   "package folder:time@0.1.0;\ninterface clock { type instant = u64; now: func() -> instant; }",
+		"log/l.wit":    "package acme:log@1.2.0;\ninterface logger { use folder:time/clock@0.1.0.{instant}; log: func(at: instant, text: string); }",
+		"wit/app.wit":  "package my:app@0.1.0;\nworld app { import acme:log/logger@1.2.0; import wasi:cli/stdout@0.2.0; export run: func(); }",
+		"next/log.wit": "package acme:log@1.3.0;\ninterface logger {}",
+	})
+	for _, dir := range []string{"time", "log", "next"} {
+		runOK(t, "pkg", "publish", dir)
+	}
+	if errs := runFails(t, "wit", "publish", "log"); !strings.Contains(errs, "published already") {
+		t.Errorf("published again: %s", errs)
+	}
+	if got := runOK(t, "pkg", "list", "acme:log"); got != "1.3.0\n1.2.0\n" {
+		t.Errorf("list: %s", got)
+	}
+	if got := runOK(t, "pkg", "list", "acme:log@~1.2", "-o", "json"); !strings.Contains(got, `"version": "1.2.0"`) || strings.Contains(got, "1.3.0") {
+		t.Errorf("list of ~1.2: %s", got)
+	}
+	info := runOK(t, "pkg", "info", "acme:log@=1.2.0")
+	if !strings.Contains(info, "location  "+host+"/acme/log:1.2.0\n") || !strings.Contains(info, "manifest  sha256:") {
+		t.Errorf("info: %s", info)
+	}
+	runOK(t, "pkg", "get", "acme:log@1.2")
+	if _, err := os.Stat("acme_log@1.3.0.wasm"); err != nil {
+		t.Error(err)
+	}
+	if errs := runFails(t, "pkg", "get", "acme:log@1.2"); !strings.Contains(errs, "is there already") {
+		t.Errorf("got again: %s", errs)
+	}
+	runOK(t, "pkg", "get", "-o", "time.wit", "folder:time")
+	if b, err := os.ReadFile("time.wit"); err != nil || !strings.HasPrefix(string(b), "package folder:time@0.1.0;") {
+		t.Errorf("time.wit: %s (%v)", b, err)
+	}
+	if errs := runFails(t, "pkg", "get", "acme:log@2"); !strings.Contains(errs, "no version of acme:log matches ^2; there are 1.3.0, 1.2.0") {
+		t.Errorf("get of what is not there: %s", errs)
+	}
+
+	out := runOK(t, "wit", "fetch")
+	for _, want := range []string{"acme:log@1.2.0 (" + host + ")", "folder:time@0.1.0 (folder.example)", "wasi:cli@0.2.0 (comes with ashlar)"} {
+		if !strings.Contains(out, want+"\n") {
+			t.Errorf("fetch prints %s, expected %s", out, want)
+		}
+	}
+	runOK(t, "wit", "fetch", "--locked", "--offline")
+	built := runOK(t, "wit", "build", "--locked", "-o", "app.wasm")
+	if err := os.RemoveAll("wit/deps"); err != nil {
+		t.Fatal(err)
+	}
+	if again := runOK(t, "wit", "build", "--offline", "-o", "app.wasm"); again != built {
+		t.Errorf("built %s, then %s", built, again)
+	}
+	if got := runOK(t, "pkg", "publish", "--dry-run", "app.wasm"); !strings.Contains(got, "would be published to "+host+"/my/app:0.1.0") {
+		t.Errorf("dry run: %s", got)
+	}
+	if errs := runFails(t, "pkg", "list", "my:app"); !strings.Contains(errs, "not found") {
+		t.Errorf("after a dry run: %s", errs)
+	}
+	if err := os.WriteFile("wit/more.wit", []byte("world more { import acme:log/logger@1.3.0; }"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if errs := runFails(t, "wit", "fetch", "--locked"); !strings.Contains(errs, "acme:log@=1.3.0 is not locked") {
+		t.Errorf("drift: %s", errs)
+	}
+	runOK(t, "wit", "update", "acme:log")
+	if _, err := os.Stat("wit/deps/acme-log-1.3.0/package.wit"); err != nil {
+		t.Error(err)
+	}
+	// The command still prints the WIT of a folder.
+	if got := runOK(t, "wit", "./wit"); !strings.HasPrefix(got, "package my:app@0.1.0;") {
+		t.Errorf("wit prints %s", got)
+	}
+}
+
+func TestPackageConfig(t *testing.T) {
+	host := packageProject(t, map[string]string{})
+	all := runOK(t, "pkg", "config")
+	if !strings.Contains(all, "namespace folder is in folder.example") || !strings.Contains(all, "registry  "+host+": oci\n") || strings.Contains(all, "hush") {
+		t.Errorf("config prints %s", all)
+	}
+	if got := runOK(t, "pkg", "config", "a:b"); !strings.Contains(got, "location  "+host+"/\n") {
+		t.Errorf("config of a:b prints %s", got)
+	}
+	if errs := runFails(t, "pkg", "list", "a:b"); strings.Contains(errs, "hush") {
+		t.Errorf("error: %s", errs)
+	}
+	if err := os.WriteFile("config.toml", []byte("registry.a.oci.auth = 'hush-hush\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if errs := runFails(t, "pkg", "config"); strings.Contains(errs, "hush") || !strings.Contains(errs, "line 1") {
+		t.Errorf("error: %s", errs)
+	}
+}
