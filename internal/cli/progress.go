@@ -40,6 +40,10 @@ const (
 )
 
 func (p *progressLine) update(done, total int64) {
+	if done == total {
+		p.end() // what is printed next begins on an empty line
+		return
+	}
 	now := time.Now()
 	if now.Sub(p.begun) < progressDelay || now.Sub(p.shown) < progressInterval {
 		return
@@ -53,5 +57,6 @@ func (p *progressLine) update(done, total int64) {
 func (p *progressLine) end() {
 	if p.drawn {
 		fmt.Fprint(p.w, "\r\x1b[K")
+		p.drawn = false
 	}
 }
