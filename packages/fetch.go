@@ -470,9 +470,17 @@ func differences(file, old, now string) []string {
 	return all
 }
 
-// Write writes the subfolder deps and, if they change, the locks. What earlier fetches
-// wrote and is no longer needed is removed, and nothing else.
-func (f *Fetched) Write(project string) error {
+// WriteLocks writes the locks, if they change, into the folder of the project.
+func (f *Fetched) WriteLocks(project string) error {
+	if err := f.Wkg.Write(filepath.Join(project, WkgLockFile)); err != nil {
+		return err
+	}
+	return f.Lock.Write(filepath.Join(project, LockFile))
+}
+
+// WriteDeps writes the subfolder deps. What earlier fetches wrote and is no longer
+// needed is removed, and nothing else.
+func (f *Fetched) WriteDeps() error {
 	deps := filepath.Join(f.dir, depsFolder)
 	for _, name := range sortedKeys(f.managed) {
 		if f.deps[name] == nil {
@@ -503,10 +511,7 @@ func (f *Fetched) Write(project string) error {
 			}
 		}
 	}
-	if err := f.Wkg.Write(filepath.Join(project, WkgLockFile)); err != nil {
-		return err
-	}
-	return f.Lock.Write(filepath.Join(project, LockFile))
+	return nil
 }
 
 // overlay is a folder of WIT whose subfolder deps has other contents. As a file system

@@ -127,7 +127,7 @@ func (p *project) mustFetch() {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	if err := f.Write(p.dir); err != nil {
+	if err := errors.Join(f.WriteDeps(), f.WriteLocks(p.dir)); err != nil {
 		p.t.Fatal(err)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -45,11 +47,15 @@ func (w *witProject) fetch(ctx context.Context, client *packages.Client) (*packa
 		return nil, nil, err
 	}
 	if w.locked {
-		if err := f.CheckLocks(r); err != nil {
-			return nil, nil, err
-		}
+		err = f.CheckLocks(r)
 	}
-	return f, manifest, f.Write(".")
+	if err == nil {
+		err = f.WriteDeps()
+	}
+	if err == nil && !w.locked {
+		err = f.WriteLocks(".")
+	}
+	return f, manifest, err
 }
 
 // build returns the package of the folder in its binary form.
@@ -188,6 +194,9 @@ that wkg.toml has.
 				file := out
 				if file == "" {
 					file = name.String() + ".wasm"
+					if runtime.GOOS == "windows" {
+						file = strings.ReplaceAll(file, ":", "-") // it would name a stream of a file
+					}
 				}
 				if err := writeWhole(file, b); err != nil {
 					return err
