@@ -281,6 +281,9 @@ func (f *fetcher) add(name wit.PackageName, p *fetchedPackage) error {
 	if f.count++; f.count > maxPackages {
 		return fmt.Errorf("more than %d packages are needed", maxPackages)
 	}
+	if f.handmade(name) {
+		return fmt.Errorf("package %s: %s/%s is there already and has something else", name, depsFolder, folderName(name))
+	}
 	f.byName[name] = p
 	return nil
 }

@@ -250,6 +250,18 @@ func TestFetchEmbedded(t *testing.T) {
 	}
 }
 
+// What somebody made at the place of a package is not overwritten.
+func TestFetchInTheWay(t *testing.T) {
+	p := newProject(t, map[string]string{
+		"wit/app.wit":                        "package my:app@0.1.0;\nworld app { import acme:time/clock@0.1.0; }",
+		"wit/deps/acme-time-0.1.0/notes.wit": "package x:notes;",
+	})
+	publishWIT(t, p.registry, timeWIT)
+	if _, err := p.fetch(false); err == nil || !strings.Contains(err.Error(), "is there already") {
+		t.Errorf("fetched over it: %v", err)
+	}
+}
+
 func TestFetchErrors(t *testing.T) {
 	for text, want := range map[string]string{
 		"package my:app;\nworld w { import acme:time/clock; }":            "refers to acme:time, and what was found is acme:time@0.1.0",
