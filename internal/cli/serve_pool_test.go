@@ -187,7 +187,19 @@ func TestServeQueueFull(t *testing.T) {
 			resp.Body.Close()
 		}
 	}()
-	// Until the first has its turn others may be served; then one waits, and no more.
+	// The first has its turn when another is not served; then one waits, and no more.
+	served := func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		r, _ := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		resp, err := http.DefaultClient.Do(r)
+		if err == nil {
+			resp.Body.Close()
+		}
+		return err == nil
+	}
+	for end := time.Now().Add(20 * time.Second); served() && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	}
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	counts := map[string]int{}
