@@ -41,7 +41,7 @@ func newPkg(s *streams) *cobra.Command {
 		Long: `Find, get and publish packages by name, in OCI registries and folders. Names, files
 and registries are shared with wkg.`,
 	}
-	cmd.AddCommand(newPkgGet(s), newPkgList(s), newPkgInfo(s), newPkgPublish(s), newPkgConfig(s))
+	cmd.AddCommand(newPkgGet(s), newPkgList(s), newPkgInfo(s), newPkgPublish(s), newPkgTree(s), newPkgConfig(s))
 	return cmd
 }
 

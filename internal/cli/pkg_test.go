@@ -106,6 +106,10 @@ func TestPackages(t *testing.T) {
 			t.Errorf("fetch prints %s, expected %s", out, want)
 		}
 	}
+	tree := runOK(t, "pkg", "tree")
+	if want := "wit\n  acme:log@1.2.0 (" + host + ")\n    folder:time@0.1.0 (folder.example)\n  wasi:cli@0.2.0 (comes with ashlar)\n"; !strings.HasPrefix(tree, want) {
+		t.Errorf("tree prints %s, expected %s", tree, want)
+	}
 	runOK(t, "wit", "fetch", "--locked", "--offline")
 	built := runOK(t, "wit", "build", "--locked", "-o", "app.wasm")
 	if err := os.RemoveAll("wit/deps"); err != nil {

@@ -126,15 +126,9 @@ func (w *witProject) lockedFlag(c *cobra.Command) {
 
 // printFetched lists what was fetched.
 func printFetched(s *streams, f *packages.Fetched) error {
-	for _, p := range f.Lock.Packages {
-		from := p.Registry
-		switch {
-		case p.Builtin:
-			from = "comes with ashlar"
-		case p.Path != "":
-			from = p.Path
-		}
-		if _, err := fmt.Fprintf(s.out, "%s (%s)\n", p.Name, from); err != nil {
+	for i := range f.Lock.Packages {
+		p := &f.Lock.Packages[i]
+		if _, err := fmt.Fprintf(s.out, "%s (%s)\n", p.Name, lockedFrom(p)); err != nil {
 			return err
 		}
 	}
