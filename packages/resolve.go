@@ -114,6 +114,11 @@ func (r *Resolver) resolve(ctx context.Context, p Ref, req Requirement) (Resolut
 	out := Resolution{Package: p, Registry: registry, Release: locked, Locked: ok, source: source}
 	if !ok {
 		versions, err := source.Versions(ctx, p)
+		if v, one := req.Version(); one && errors.Is(err, ErrOffline) {
+			// There is only one that it can be, and it may have been fetched before.
+			out.Release, err = source.Release(ctx, p, v)
+			return out, err
+		}
 		if err != nil {
 			return out, err
 		}

@@ -58,7 +58,8 @@ in a registry or OCI layout, show what its manifest and config say; the file its
 is not downloaded.`,
 		Example: `  ashlar inspect hello.wasm
   ashlar inspect -o json hello.wasm
-  ashlar inspect registry.example/ns/hello:1.2.0`,
+  ashlar inspect registry.example/ns/hello:1.2.0
+  ashlar inspect ns:hello@1.2`,
 		Args: exactArgs("FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := output.check(); err != nil {
@@ -71,7 +72,7 @@ is not downloaded.`,
 			if remote {
 				return regs.inspect(c.Context(), s, ref, output.json())
 			}
-			f, err := load(args[0], maxFile)
+			f, err := regs.load(c.Context(), s, args[0], maxFile)
 			if err != nil {
 				return err
 			}

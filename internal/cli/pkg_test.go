@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ashlar-wasm/ashlar/internal/guests"
+
 	"github.com/ashlar-wasm/ashlar/oci/ocitest"
 )
 
@@ -138,6 +140,33 @@ func TestPackages(t *testing.T) {
 	if got := runOK(t, "wit", "./wit"); !strings.HasPrefix(got, "package my:app@0.1.0;") {
 		t.Errorf("wit prints %s", got)
 	}
+}
+
+// TestRunPackage uses components by the names of packages, from both kinds of registries.
+func TestRunPackage(t *testing.T) {
+	packageProject(t, map[string]string{"hello.wasm": string(guests.Hello())})
+	for _, name := range []string{"acme:hello", "folder:hello"} {
+		for _, version := range []string{"1.1.0", "1.2.0", "2.0.0"} {
+			runOK(t, "pkg", "publish", "--package", name+"@"+version, "hello.wasm")
+		}
+		var out, errs strings.Builder
+		if code := Run(t.Context(), []string{"run", name + "@1"}, strings.NewReader(""), &out, &errs); code != 0 || !strings.Contains(out.String(), "Hello") {
+			t.Errorf("run: %d, %s%s", code, out.String(), errs.String())
+		}
+		if !strings.HasPrefix(errs.String(), name+"@1.2.0 sha256:") {
+			t.Errorf("what was resolved: %s", errs.String())
+		}
+		if got := runOK(t, "inspect", name); !strings.Contains(got, "kind        component\n") {
+			t.Errorf("inspect: %s", got)
+		}
+		if errs := runFails(t, "run", name+"@3"); !strings.Contains(errs, "2.0.0") {
+			t.Errorf("no version: %s", errs)
+		}
+		if errs := runFails(t, "serve", name+"@2"); !strings.Contains(errs, "exports no wasi:http/incoming-handler") {
+			t.Errorf("serve: %s", errs)
+		}
+	}
+	runOK(t, "run", "--offline", "acme:hello@=1.2.0")
 }
 
 func TestPackageConfig(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"github.com/ashlar-wasm/ashlar/internal/binary"
 	"github.com/ashlar-wasm/ashlar/oci"
 	"github.com/ashlar-wasm/ashlar/oci/cache"
+	"github.com/ashlar-wasm/ashlar/packages"
 )
 
 // artifactCacheVariable is the environment variable for what --artifact-cache says.
@@ -133,9 +134,6 @@ func remoteReference(word string) (ref oci.Reference, ok bool, err error) {
 	switch {
 	case strings.HasPrefix(word, "oci:"):
 	case !strings.Contains(word, "/") || strings.HasPrefix(word, ".") || filepath.IsAbs(word) || filepath.VolumeName(word) != "":
-		if packagePattern.MatchString(word) {
-			return ref, false, usageError("%s: there is no such file, and packages can't be used by name yet; name an artifact, as registry.example/%s:1.0.0", word, strings.NewReplacer(":", "/", "@", ":").Replace(word))
-		}
 		return ref, false, nil
 	}
 	ref, err = oci.ParseReference(word)
@@ -164,18 +162,22 @@ func (r *registries) load(ctx context.Context, s *streams, word string, limit by
 	if err != nil {
 		return nil, err
 	}
-	if !remote {
+	if !remote && !namesPackage(word) {
 		return load(word, limit)
 	}
 	f := &file{path: word}
-	err = r.client(s, limit, func(c *oci.Client) error {
-		a, err := c.Pull(ctx, ref)
-		if err != nil {
+	if remote {
+		err = r.client(s, limit, func(c *oci.Client) error {
+			a, err := c.Pull(ctx, ref)
+			if err == nil {
+				f.bytes = a.Layer
+			}
 			return err
-		}
-		f.bytes, f.kind = a.Layer, binary.KindOf(a.Layer)
-		return nil
-	})
+		})
+	} else {
+		f.bytes, err = r.loadPackage(ctx, s, word)
+	}
+	f.kind = binary.KindOf(f.bytes)
 	if err != nil {
 		return nil, artifactError(err)
 	}
@@ -183,6 +185,31 @@ func (r *registries) load(ctx context.Context, s *streams, word string, limit by
 		return nil, f.invalid(fmt.Errorf("not WebAssembly: %s", describe(f.bytes)))
 	}
 	return f, nil
+}
+
+// namesPackage tells whether a word of the command line names a package, and no file.
+func namesPackage(word string) bool {
+	_, err := os.Lstat(word)
+	return err != nil && packagePattern.MatchString(word)
+}
+
+// loadPackage gets the highest version of a package that matches.
+func (r *registries) loadPackage(ctx context.Context, s *streams, word string) (b []byte, err error) {
+	spec, err := parseSpec(word)
+	if err != nil {
+		return nil, err
+	}
+	p := packageFlags{registries: *r}
+	err = p.packages(s, func(client *packages.Client) error {
+		found, err := (&packages.Resolver{Client: client}).Resolve(ctx, spec.Ref, spec.Requirement)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(s.err, "%s@%s %s\n", found.Package, found.Version, found.Digest)
+		b, err = found.Content(ctx)
+		return err
+	})
+	return b, err
 }
 
 // artifactError gives an error of an artifact that can't be used its exit code.

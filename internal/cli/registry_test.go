@@ -213,7 +213,7 @@ func TestWords(t *testing.T) {
 		{"./a/b.wasm", exitFailure, "no such file"},
 		{"build/app.wasm", exitFailure, "no such file or directory, and no reference"},
 		{"example.com/UPPER:1", exitFailure, "no name of a repository"},
-		{"ns:app@1.2", exitUsage, "packages can't be used by name yet"},
+		{"ns:app@one", exitUsage, "one"},
 		{"oci:nowhere", exitFailure, "there is no folder nowhere"},
 		{"oci:", exitFailure, "expected oci:DIR"},
 	} {
