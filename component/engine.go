@@ -46,7 +46,7 @@ type Options struct {
 type Restore struct{ method cow.Method }
 
 // ParseRestore returns the way of a name: auto, scan, pagemap, discard or copy (see
-// docs/performance.md). It is an error if the system does not have it.
+// docs/sandboxes.md). It is an error if the system does not have it.
 func ParseRestore(name string) (Restore, error) {
 	m, err := cow.ParseMethod(name)
 	if err != nil {

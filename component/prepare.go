@@ -140,6 +140,14 @@ func (l *Linker) Prepare(ctx context.Context, c *Component) (*Prepared, error) {
 	return p, nil
 }
 
+// code returns the core module that a step instantiates.
+func (p *Prepared) code(step int) *engine.Module {
+	if m := p.component.plan.steps[step].module; m >= 0 {
+		return p.component.plan.modules[m].code
+	}
+	return p.modules[step]
+}
+
 // linkImported rewrites and compiles a module that was imported, for the
 // instances that one step gives it.
 func (p *Prepared) linkImported(ctx context.Context, m *Module, st *step, tableGrowth uint64) (*engine.Module, error) {

@@ -69,12 +69,7 @@ func (p *Prepared) newSlotFrom(ctx context.Context, from *snapshot) (*slot, erro
 // add instantiates the core module of a step, which runs none of its code.
 func (s *slot) add(ctx context.Context, n int) error {
 	p := s.prepared
-	st := &p.component.plan.steps[n]
-	code := p.modules[n]
-	if st.module >= 0 {
-		code = p.component.plan.modules[st.module].code
-	}
-	return s.sandbox.Add(ctx, code, func(name string) *engine.Instance {
+	return s.sandbox.Add(ctx, p.code(n), func(name string) *engine.Instance {
 		if name == hostModule {
 			return p.component.host
 		}

@@ -89,17 +89,13 @@ var errCantFreeze = errors.New("the state can't be shared")
 
 // starting returns the first step that has a start function, or the number of steps.
 func (p *Prepared) starting() int {
-	plan := p.component.plan
-	for n := range plan.steps {
-		code := p.modules[n]
-		if m := plan.steps[n].module; m >= 0 {
-			code = plan.modules[m].code
-		}
-		if code.Starts() {
+	steps := len(p.component.plan.steps)
+	for n := range steps {
+		if p.code(n).Starts() {
 			return n
 		}
 	}
-	return len(plan.steps)
+	return steps
 }
 
 // freeze makes a snapshot. begin brings a new instance to the state that is kept; it
