@@ -96,6 +96,18 @@ func parseSpec(word string) (packages.Spec, error) {
 	return spec, nil
 }
 
+// get returns the highest version of a package that matches, with its content.
+func (p *packageFlags) get(ctx context.Context, s *streams, spec packages.Spec) (r packages.Resolution, b []byte, err error) {
+	err = p.packages(s, func(client *packages.Client) (err error) {
+		if r, err = (&packages.Resolver{Client: client}).Resolve(ctx, spec.Ref, spec.Requirement); err != nil {
+			return err
+		}
+		b, err = r.Content(ctx)
+		return artifactError(err)
+	})
+	return r, b, err
+}
+
 func newPkgGet(s *streams) *cobra.Command {
 	var p packageFlags
 	var out string
@@ -114,37 +126,31 @@ name, version and digest. A file that ends with .wit gets the text of a WIT pack
 			if err != nil {
 				return err
 			}
-			return p.packages(s, func(client *packages.Client) error {
-				r, err := (&packages.Resolver{Client: client}).Resolve(c.Context(), spec.Ref, spec.Requirement)
-				if err != nil {
-					return err
-				}
-				b, err := r.Content(c.Context())
-				if err != nil {
-					return artifactError(err)
-				}
-				if strings.HasSuffix(out, ".wit") {
-					if b, err = packageText(spec.Ref, b); err != nil {
-						return err
-					}
-				}
-				if out == "-" {
-					_, err := s.out.Write(b)
-					return err
-				}
-				name := out
-				if name == "" {
-					name = fmt.Sprintf("%s_%s@%s.wasm", r.Package.Namespace, r.Package.Name, r.Version)
-					if _, err := os.Lstat(name); err == nil {
-						return fmt.Errorf("%s is there already; say where to write, with --out", name)
-					}
-				}
-				if err := writeWhole(name, b); err != nil {
-					return err
-				}
-				_, err = fmt.Fprintf(s.out, "%s@%s %s\n", r.Package, r.Version, r.Digest)
+			r, b, err := p.get(c.Context(), s, spec)
+			if err != nil {
 				return err
-			})
+			}
+			if strings.HasSuffix(out, ".wit") {
+				if b, err = packageText(spec.Ref, b); err != nil {
+					return err
+				}
+			}
+			if out == "-" {
+				_, err := s.out.Write(b)
+				return err
+			}
+			name := out
+			if name == "" {
+				name = fmt.Sprintf("%s_%s@%s.wasm", r.Package.Namespace, r.Package.Name, r.Version)
+				if _, err := os.Lstat(name); err == nil {
+					return fmt.Errorf("%s is there already; say where to write, with --out", name)
+				}
+			}
+			if err := writeWhole(name, b); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(s.out, "%s@%s %s\n", r.Package, r.Version, r.Digest)
+			return err
 		},
 	}
 	p.flags(cmd)

@@ -14,7 +14,6 @@ import (
 	"github.com/ashlar-wasm/ashlar/internal/binary"
 	"github.com/ashlar-wasm/ashlar/oci"
 	"github.com/ashlar-wasm/ashlar/oci/cache"
-	"github.com/ashlar-wasm/ashlar/packages"
 )
 
 // artifactCacheVariable is the environment variable for what --artifact-cache says.
@@ -193,23 +192,19 @@ func namesPackage(word string) bool {
 	return err != nil && packagePattern.MatchString(word)
 }
 
-// loadPackage gets the highest version of a package that matches.
-func (r *registries) loadPackage(ctx context.Context, s *streams, word string) (b []byte, err error) {
+// loadPackage gets the highest version of a package that matches, and says which it is.
+func (r *registries) loadPackage(ctx context.Context, s *streams, word string) ([]byte, error) {
 	spec, err := parseSpec(word)
 	if err != nil {
 		return nil, err
 	}
 	p := packageFlags{registries: *r}
-	err = p.packages(s, func(client *packages.Client) error {
-		found, err := (&packages.Resolver{Client: client}).Resolve(ctx, spec.Ref, spec.Requirement)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(s.err, "%s@%s %s\n", found.Package, found.Version, found.Digest)
-		b, err = found.Content(ctx)
-		return err
-	})
-	return b, err
+	found, b, err := p.get(ctx, s, spec)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(s.err, "%s@%s %s\n", found.Package, found.Version, found.Digest)
+	return b, nil
 }
 
 // artifactError gives an error of an artifact that can't be used its exit code.

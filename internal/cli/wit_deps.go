@@ -106,13 +106,7 @@ its subfolder deps/. What is there by hand stays, and counts.
 		Args: atMostArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			w.setDir(args)
-			return p.packages(s, func(client *packages.Client) error {
-				f, _, err := w.fetch(c.Context(), client)
-				if err != nil {
-					return err
-				}
-				return printFetched(s, f)
-			})
+			return w.fetchAndPrint(c.Context(), s, &p)
 		},
 	}
 	p.flags(cmd)
@@ -124,15 +118,21 @@ func (w *witProject) lockedFlag(c *cobra.Command) {
 	c.Flags().BoolVar(&w.locked, "locked", false, "fail if a lock would change, and say how")
 }
 
-// printFetched lists what was fetched.
-func printFetched(s *streams, f *packages.Fetched) error {
-	for i := range f.Lock.Packages {
-		p := &f.Lock.Packages[i]
-		if _, err := fmt.Fprintf(s.out, "%s (%s)\n", p.Name, lockedFrom(p)); err != nil {
+// fetchAndPrint lists what was fetched.
+func (w *witProject) fetchAndPrint(ctx context.Context, s *streams, p *packageFlags) error {
+	return p.packages(s, func(client *packages.Client) error {
+		f, _, err := w.fetch(ctx, client)
+		if err != nil {
 			return err
 		}
-	}
-	return nil
+		for i := range f.Lock.Packages {
+			l := &f.Lock.Packages[i]
+			if _, err := fmt.Fprintf(s.out, "%s (%s)\n", l.Name, lockedFrom(l)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func newWitUpdate(s *streams) *cobra.Command {
@@ -152,13 +152,7 @@ func newWitUpdate(s *streams) *cobra.Command {
 				names[ref] = true
 			}
 			w.update = func(p packages.Ref) bool { return len(names) == 0 || names[p] }
-			return p.packages(s, func(client *packages.Client) error {
-				f, _, err := w.fetch(c.Context(), client)
-				if err != nil {
-					return err
-				}
-				return printFetched(s, f)
-			})
+			return w.fetchAndPrint(c.Context(), s, &p)
 		},
 	}
 	p.flags(cmd)
