@@ -301,26 +301,32 @@ func (g *generator) key(t *wit.TypeDef, export bool) typeKey {
 // hasExportedResource reports whether values of the type hold handles of
 // resources that the component exports.
 func (g *generator) hasExportedResource(t wit.Type) bool {
+	return holdsResource(t, g.handles, func(d *wit.TypeDef) bool { return g.exportedIfaces[d.Owner] })
+}
+
+// holdsResource reports whether a type is, or is made of, a resource of those that are
+// meant. known has what was found before.
+func holdsResource(t wit.Type, known map[*wit.TypeDef]bool, meant func(*wit.TypeDef) bool) bool {
 	d, ok := t.(*wit.TypeDef)
 	if !ok {
 		return false
 	}
-	if has, known := g.handles[d]; known {
+	if has, ok := known[d]; ok {
 		return has
 	}
 	has := false
 	switch k := d.Kind.(type) {
 	case *wit.Resource:
-		has = g.exportedIfaces[d.Owner]
+		has = meant(d)
 	case *wit.Own:
-		has = g.hasExportedResource(k.Resource)
+		has = holdsResource(k.Resource, known, meant)
 	case *wit.Borrow:
-		has = g.hasExportedResource(k.Resource)
+		has = holdsResource(k.Resource, known, meant)
 	}
 	for _, part := range parts(d.Kind) {
-		has = has || g.hasExportedResource(part)
+		has = has || holdsResource(part, known, meant)
 	}
-	g.handles[d] = has
+	known[d] = has
 	return has
 }
 

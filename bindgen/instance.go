@@ -76,25 +76,5 @@ func (c *copier) function(f *wit.Function) *wit.Function {
 // holdsOwn reports whether a type is, or is made of, a resource that the
 // interface defines.
 func (c *copier) holdsOwn(t wit.Type) bool {
-	d, ok := t.(*wit.TypeDef)
-	if !ok || d.Owner != nil && d.Owner != c.from {
-		return false
-	}
-	if has, known := c.holds[d]; known {
-		return has
-	}
-	has := false
-	switch k := d.Kind.(type) {
-	case *wit.Resource:
-		has = true
-	case *wit.Own:
-		has = c.holdsOwn(k.Resource)
-	case *wit.Borrow:
-		has = c.holdsOwn(k.Resource)
-	}
-	for _, part := range parts(d.Kind) {
-		has = has || c.holdsOwn(part)
-	}
-	c.holds[d] = has
-	return has
+	return holdsResource(t, c.holds, func(d *wit.TypeDef) bool { return d.Owner == c.from })
 }
