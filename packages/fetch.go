@@ -19,7 +19,7 @@ import (
 type FetchOptions struct {
 	// Project is the folder of the manifest and the locks.
 	Project string
-	// Dir is the folder of WIT, relative to Project.
+	// Dir is the folder of WIT, absolute or relative to Project.
 	Dir string
 	// Manifest may redirect packages; nil redirects none.
 	Manifest *Manifest
@@ -64,9 +64,16 @@ const depsFolder = "deps"
 // A package from a registry that needs one which no registry has, takes with it what
 // its content has of that.
 func Fetch(ctx context.Context, o FetchOptions) (*Fetched, error) {
+	dir := o.Dir
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(o.Project, dir)
+	}
+	if _, err := os.Stat(dir); err != nil {
+		return nil, fmt.Errorf("folder of WIT: %w", err)
+	}
 	f := &fetcher{
 		o: o, byName: map[wit.PackageName]*fetchedPackage{},
-		out: &Fetched{Wkg: &WkgLock{}, Lock: &Lock{}, dir: filepath.Join(o.Project, o.Dir), deps: map[string]map[string][]byte{}},
+		out: &Fetched{Wkg: &WkgLock{}, Lock: &Lock{}, dir: dir, deps: map[string]map[string][]byte{}},
 	}
 	f.out.managed = managedEntries(o.Resolver)
 	root := &overlay{base: os.DirFS(f.out.dir), managed: f.out.managed}

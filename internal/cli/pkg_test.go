@@ -169,6 +169,24 @@ func TestRunPackage(t *testing.T) {
 	runOK(t, "run", "--offline", "acme:hello@=1.2.0")
 }
 
+func TestWitFolder(t *testing.T) {
+	packageProject(t, map[string]string{"a/a.wit": "package acme:a@0.1.0;\ninterface i { f: func(); }"})
+	folder, err := filepath.Abs("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{"a", "./a/", folder} {
+		if got := runOK(t, "wit", "build", "-o", "a.wasm", dir); !strings.HasPrefix(got, "a.wasm sha256:") {
+			t.Errorf("%s: %s", dir, got)
+		}
+	}
+	for _, dir := range []string{"nowhere", filepath.Join(folder, "nowhere")} {
+		if errs := runFails(t, "wit", "build", dir); !strings.Contains(errs, dir) {
+			t.Errorf("%s: %s", dir, errs)
+		}
+	}
+}
+
 func TestPackageConfig(t *testing.T) {
 	host := packageProject(t, map[string]string{})
 	all := runOK(t, "pkg", "config")
