@@ -326,7 +326,7 @@ func (f *fetcher) registry(ctx context.Context, ref Ref, req Requirement, direct
 		embedded[p.Name] = p
 	}
 	p := &fetchedPackage{
-		locked: LockedPackage{Name: name, Registry: r.Registry, Digest: r.Digest, Manifest: r.Manifest},
+		locked: LockedPackage{Name: name, Registry: r.Registry, Digest: r.Digest, Manifest: r.Manifest, Signer: r.Signer},
 		files:  map[string][]byte{"package.wit": []byte(wit.Print(decoded.Main))},
 	}
 	if err := f.add(name, p); err != nil {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/ashlar-wasm/ashlar/wit"
 )
 
 // Resolver chooses the version of a package for a requirement: the one that a lock
@@ -21,8 +23,14 @@ type Resolver struct {
 	Locked bool
 	// Update says of which packages the locks are not to be asked; nil means of none.
 	Update func(Ref) bool
+	// Verify says whether a release may be taken from an OCI registry, and whose
+	// signature was checked for that, which may be nobody's. It is asked once for each
+	// release, before its content is, whether a lock has it or not: a lock is the
+	// project's, and whom to trust is not for the project to say. Nil accepts all.
+	Verify func(ctx context.Context, r *Resolution) (signer string, err error)
 
-	known map[string]Resolution
+	known    map[string]Resolution
+	verified map[string]string // signers, by package, registry and digest
 }
 
 // Resolution is what a requirement was resolved to.
@@ -31,11 +39,40 @@ type Resolution struct {
 	// Registry is the name of the registry.
 	Registry string
 	Release
+	// Location is where the registry has its packages.
+	Location Location
 	// Locked says that a lock had it.
 	Locked bool
+	// Signer is whose signature [Resolver.Verify] checked, or what the lock says of
+	// that if it checked none. It may be empty.
+	Signer string
 
 	source Source
 }
+
+// Reference returns the repository of the package in an OCI registry, HOST/NAME
+// without tag and digest. It is empty in other registries.
+func (r *Resolution) Reference() string {
+	if r.Location.Protocol != ProtocolOCI {
+		return ""
+	}
+	return r.Location.String() + r.Package.Namespace + "/" + r.Package.Name
+}
+
+// RefusedError is the error for a release that [Resolver.Verify] does not accept.
+type RefusedError struct {
+	Package  Ref
+	Version  Version
+	Registry string
+	Err      error
+}
+
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("package %s@%s from %s is refused: %v", e.Package, e.Version, e.Registry, e.Err)
+}
+
+// Unwrap returns why it is refused.
+func (e *RefusedError) Unwrap() error { return e.Err }
 
 // Content returns the content of the release, which has its digest.
 func (r *Resolution) Content(ctx context.Context) ([]byte, error) {
@@ -88,6 +125,9 @@ func (r *Resolver) Resolve(ctx context.Context, p Ref, req Requirement) (Resolut
 		return out, nil
 	}
 	out, err := r.resolve(ctx, p, req)
+	if err == nil {
+		err = r.verify(ctx, &out)
+	}
 	if err != nil {
 		return out, err
 	}
@@ -96,6 +136,36 @@ func (r *Resolver) Resolve(ctx context.Context, p Ref, req Requirement) (Resolut
 	}
 	r.known[key] = out
 	return out, nil
+}
+
+// verify asks whether a release may be taken.
+func (r *Resolver) verify(ctx context.Context, out *Resolution) error {
+	if out.Locked && r.Lock != nil {
+		name := wit.PackageName{Namespace: out.Package.Namespace, Name: out.Package.Name, Version: out.Version.String()}
+		if l := r.Lock.Package(name); l != nil && l.Digest == out.Digest {
+			out.Signer = l.Signer
+		}
+	}
+	if r.Verify == nil || out.Location.Protocol != ProtocolOCI {
+		return nil
+	}
+	key := out.Reference() + "@" + out.Version.String() + " " + string(out.Manifest) + " " + string(out.Digest)
+	signer, ok := r.verified[key]
+	if !ok {
+		var err error
+		if signer, err = r.Verify(ctx, out); err != nil {
+			return &RefusedError{out.Package, out.Version, out.Registry, err}
+		}
+		if r.verified == nil {
+			r.verified = map[string]string{}
+		}
+		r.verified[key] = signer
+	}
+	// Who has other rules than the one who wrote a lock does not change it by that.
+	if signer != "" && !(out.Locked && r.Locked) {
+		out.Signer = signer
+	}
+	return nil
 }
 
 func (r *Resolver) resolve(ctx context.Context, p Ref, req Requirement) (Resolution, error) {
@@ -107,11 +177,11 @@ func (r *Resolver) resolve(ctx context.Context, p Ref, req Requirement) (Resolut
 	if !ok && r.Locked {
 		return Resolution{}, &DriftError{[]string{fmt.Sprintf("%s is not locked", Spec{p, req})}}
 	}
-	source, _, err := r.Client.Source(ctx, p)
+	source, location, err := r.Client.Source(ctx, p)
 	if err != nil {
 		return Resolution{}, err
 	}
-	out := Resolution{Package: p, Registry: registry, Release: locked, Locked: ok, source: source}
+	out := Resolution{Package: p, Registry: registry, Release: locked, Location: location, Locked: ok, source: source}
 	if !ok {
 		versions, err := source.Versions(ctx, p)
 		if v, one := req.Version(); one && errors.Is(err, ErrOffline) {
@@ -223,5 +293,9 @@ func isMissing(err error) bool {
 	var none *NoRegistryError
 	var match *NoMatchError
 	var drift *DriftError
+	var refused *RefusedError
+	if errors.As(err, &refused) {
+		return false // whatever was missing to accept it
+	}
 	return errors.Is(err, ErrNotFound) || errors.As(err, &none) || errors.As(err, &match) || errors.As(err, &drift)
 }

@@ -88,6 +88,11 @@ func (p *packageFlags) packages(s *streams, f func(*packages.Client) error) erro
 	})
 }
 
+// resolver returns what chooses the versions of packages that are taken.
+func (p *packageFlags) resolver(client *packages.Client) *packages.Resolver {
+	return &packages.Resolver{Client: client}
+}
+
 func parseSpec(word string) (packages.Spec, error) {
 	spec, err := packages.ParseSpec(word)
 	if err != nil {
@@ -99,7 +104,7 @@ func parseSpec(word string) (packages.Spec, error) {
 // get returns the highest version of a package that matches, with its content.
 func (p *packageFlags) get(ctx context.Context, s *streams, spec packages.Spec) (r packages.Resolution, b []byte, err error) {
 	err = p.packages(s, func(client *packages.Client) (err error) {
-		if r, err = (&packages.Resolver{Client: client}).Resolve(ctx, spec.Ref, spec.Requirement); err != nil {
+		if r, err = p.resolver(client).Resolve(ctx, spec.Ref, spec.Requirement); err != nil {
 			return err
 		}
 		b, err = r.Content(ctx)
@@ -373,7 +378,7 @@ published already is refused.`,
 			return p.packages(s, func(client *packages.Client) error {
 				if info.IsDir() {
 					w := witProject{dir: args[0]}
-					_, b, err := w.build(c.Context(), client)
+					_, b, err := w.build(c.Context(), &p.packageFlags, client)
 					if err != nil {
 						return err
 					}

@@ -26,12 +26,13 @@ type witProject struct {
 }
 
 // fetch finds what the folder depends on, and writes that if it may.
-func (w *witProject) fetch(ctx context.Context, client *packages.Client) (*packages.Fetched, *packages.Manifest, error) {
+func (w *witProject) fetch(ctx context.Context, p *packageFlags, client *packages.Client) (*packages.Fetched, *packages.Manifest, error) {
 	manifest, err := packages.ReadManifest(packages.ManifestFile)
 	if err != nil {
 		return nil, nil, withCode(exitInvalid, err)
 	}
-	r := &packages.Resolver{Client: client, Locked: w.locked, Update: w.update}
+	r := p.resolver(client)
+	r.Locked, r.Update = w.locked, w.update
 	if r.Wkg, err = packages.ReadWkgLock(packages.WkgLockFile); err != nil {
 		return nil, nil, withCode(exitInvalid, err)
 	}
@@ -59,8 +60,8 @@ func (w *witProject) fetch(ctx context.Context, client *packages.Client) (*packa
 }
 
 // build returns the package of the folder in its binary form.
-func (w *witProject) build(ctx context.Context, client *packages.Client) (wit.PackageName, []byte, error) {
-	f, manifest, err := w.fetch(ctx, client)
+func (w *witProject) build(ctx context.Context, p *packageFlags, client *packages.Client) (wit.PackageName, []byte, error) {
+	f, manifest, err := w.fetch(ctx, p, client)
 	if err != nil {
 		return wit.PackageName{}, nil, err
 	}
@@ -121,7 +122,7 @@ func (w *witProject) lockedFlag(c *cobra.Command) {
 // fetchAndPrint lists what was fetched.
 func (w *witProject) fetchAndPrint(ctx context.Context, s *streams, p *packageFlags) error {
 	return p.packages(s, func(client *packages.Client) error {
-		f, _, err := w.fetch(ctx, client)
+		f, _, err := w.fetch(ctx, p, client)
 		if err != nil {
 			return err
 		}
@@ -175,7 +176,7 @@ that wkg.toml has.
 		RunE: func(c *cobra.Command, args []string) error {
 			w.setDir(args)
 			return p.packages(s, func(client *packages.Client) error {
-				name, b, err := w.build(c.Context(), client)
+				name, b, err := w.build(c.Context(), &p, client)
 				if err != nil {
 					return err
 				}
@@ -211,7 +212,7 @@ func newWitPublish(s *streams) *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			w.setDir(args)
 			return p.packages(s, func(client *packages.Client) error {
-				_, b, err := w.build(c.Context(), client)
+				_, b, err := w.build(c.Context(), &p.packageFlags, client)
 				if err != nil {
 					return err
 				}

@@ -179,3 +179,51 @@ func TestCredentials(t *testing.T) {
 		t.Error("certificates are not to be checked")
 	}
 }
+
+// Who decides whom to trust is asked once for each release, before its content is taken,
+// and what a lock says changes nothing of that.
+func TestVerify(t *testing.T) {
+	ctx, r := context.Background(), ocitest.Start(t, ocitest.Options{})
+	c, p := client(t, r, "", remote.Options{}), packages.Ref{Namespace: "acme", Name: "log"}
+	source, _, err := c.Source(ctx, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := packages.Version{Major: 1}
+	published, err := source.Publish(ctx, p, v, packageWasm(t, "package acme:log@1.0.0;\ninterface i { f: func(); }"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked []string
+	accept := func(_ context.Context, r *packages.Resolution) (string, error) {
+		asked = append(asked, r.Reference()+"@"+string(r.Manifest))
+		return "sha256:abc", nil
+	}
+	resolver := &packages.Resolver{Client: c, Verify: accept}
+	for _, req := range []packages.Requirement{packages.AnyVersion, packages.Exactly(v)} {
+		if got, err := resolver.Resolve(ctx, p, req); err != nil || got.Signer != "sha256:abc" {
+			t.Errorf("%s: signer %q (%v)", req, got.Signer, err)
+		}
+	}
+	if want := r.Host + "/prefix/acme/log@" + string(published.Manifest); len(asked) != 1 || asked[0] != want {
+		t.Errorf("asked of %q, expected %s", asked, want)
+	}
+	refuse := errors.New("nobody signed it")
+	lock := &packages.Lock{Packages: []packages.LockedPackage{{
+		Name:     wit.PackageName{Namespace: "acme", Name: "log", Version: "1.0.0"},
+		Registry: "pkg.example", Digest: published.Digest, Manifest: published.Manifest, Signer: "anybody",
+	}}}
+	resolver = &packages.Resolver{Client: c, Lock: lock, Locked: true, Verify: func(context.Context, *packages.Resolution) (string, error) { return "", refuse }}
+	var refused *packages.RefusedError
+	_, err = resolver.Resolve(ctx, p, packages.AnyVersion)
+	if !errors.As(err, &refused) || !errors.Is(err, refuse) || !strings.Contains(err.Error(), "acme:log@1.0.0") {
+		t.Errorf("refused: %v", err)
+	}
+	// Without anybody to ask, and with --locked, the lock's signer stays.
+	for _, verify := range []func(context.Context, *packages.Resolution) (string, error){nil, accept} {
+		resolver = &packages.Resolver{Client: c, Lock: lock, Locked: true, Verify: verify}
+		if got, err := resolver.Resolve(ctx, p, packages.AnyVersion); err != nil || got.Signer != "anybody" {
+			t.Errorf("locked: signer %q (%v)", got.Signer, err)
+		}
+	}
+}
