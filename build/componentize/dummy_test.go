@@ -139,7 +139,7 @@ func TestWorlds(t *testing.T) {
 func shape(item *wit.WorldItem) string {
 	var out []string
 	for _, f := range functionsOf(item) {
-		out = append(out, f.Name+": "+functionText(f))
+		out = append(out, f.Name+": "+f.Signature())
 	}
 	slices.Sort(out)
 	return strings.Join(out, "\n")

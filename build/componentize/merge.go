@@ -2,7 +2,6 @@ package componentize
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/ashlar-wasm/ashlar/wit"
 )
@@ -232,7 +231,7 @@ func (m *merger) add(item *wit.WorldItem, entry *mergeItem, from *wit.WorldItem,
 		case item.Function == nil:
 			item.Function = f
 		case functionShape(item.Function) != functionShape(f):
-			return fmt.Errorf("its type is %s in one embedded world and %s in another", functionText(item.Function), functionText(f))
+			return fmt.Errorf("its type is %s in one embedded world and %s in another", item.Function.Signature(), f.Signature())
 		}
 	default:
 		if item.Interface == nil {
@@ -282,35 +281,8 @@ func (c *copier) contents(old bool) error {
 			c.to.Functions = append(c.to.Functions, clone)
 		case functionShape(known) != functionShape(clone):
 			return fmt.Errorf("the type of function %q is %s in one embedded world and %s in another",
-				f.Name, functionText(known), functionText(clone))
+				f.Name, known.Signature(), clone.Signature())
 		}
 	}
 	return nil
-}
-
-// functionText writes the type of a function as in WIT.
-func functionText(f *wit.Function) string {
-	var b strings.Builder
-	if f.Async {
-		b.WriteString("async ")
-	}
-	b.WriteString("func(")
-	for i, p := range f.Params {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		fmt.Fprintf(&b, "%s: %s", p.Name, typeText(p.Type))
-	}
-	b.WriteString(")")
-	if f.Result != nil {
-		b.WriteString(" -> " + typeText(f.Result))
-	}
-	return b.String()
-}
-
-func typeText(t wit.Type) string {
-	if s, ok := t.(fmt.Stringer); ok {
-		return s.String()
-	}
-	return "_"
 }

@@ -29,7 +29,7 @@ world w { import i; import h: func(); export e; export k: func(s: string); }`
 		{"unused: func();", "", "0.2.0", ""},
 		{"import i;", "", "0.2.0", "import test:t/i@0.2.0: the world does not import it"},
 		{"b: list<r>", "b: list<u8>", "0.2.0", `function "f": parameter "x": b: r and u8: it is func(x: p)`},
-		{"a: u32", "c: u32", "0.2.0", `parameter "x": p and p: "a" and "c"`},
+		{"a: u32", "c: u32", "0.2.0", `parameter "x": p: "a" and "c"`},
 		{"result<u32, string>", "result<u32>", "0.2.0", `result: error: string and _`},
 		{"g: func()", "g: func(n: u8)", "0.2.0", `export test:t/e@0.2.0: function "g": 0 and 1 parameters: it is func() -> option<u32> in the component and func(n: u8) -> option<u32> in the world`},
 		{"g: func()", "more: func(); g: func()", "0.2.0", `function "more": the component does not export it`},
