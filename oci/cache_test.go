@@ -319,7 +319,7 @@ func TestCopy(t *testing.T) {
 	to := ocitest.Start(t, ocitest.Options{})
 	c := client(t, oci.Options{})
 	for range 2 {
-		r, err := c.Copy(t.Context(), p.ref, ref(t, to.Host+"/x/y:z"))
+		r, err := c.Copy(t.Context(), p.ref, ref(t, to.Host+"/x/y:z"), oci.CopyOptions{})
 		if err != nil || r.Digest != p.ref.Digest {
 			t.Fatalf("%s, %v", r, err)
 		}
@@ -333,7 +333,7 @@ func TestCopy(t *testing.T) {
 	if downloads != 1 {
 		t.Errorf("%d downloads", downloads)
 	}
-	if _, err := c.Copy(t.Context(), p.ref, ref(t, to.Host+"/x/y@sha256:"+strings.Repeat("0", 64))); err == nil || !strings.Contains(err.Error(), "the artifact has the digest") {
+	if _, err := c.Copy(t.Context(), p.ref, ref(t, to.Host+"/x/y@sha256:"+strings.Repeat("0", 64)), oci.CopyOptions{}); err == nil || !strings.Contains(err.Error(), "the artifact has the digest") {
 		t.Errorf("%v", err)
 	}
 }

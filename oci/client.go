@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/registry/remote/auth"
 
@@ -196,6 +197,9 @@ type source interface {
 	blob(ctx context.Context, d v1.Descriptor, counted bool) ([]byte, error)
 	// copyTo writes a blob to an empty file. What is in it after an error is wrong.
 	copyTo(ctx context.Context, d v1.Descriptor, out *os.File) error
+	// referrers lists at most maxReferrers descriptors of what refers to a manifest.
+	// pinned says that what was seen before will do where the registry can't be reached.
+	referrers(ctx context.Context, subject v1.Descriptor, pinned bool) ([]v1.Descriptor, error)
 	close()
 }
 
@@ -282,9 +286,16 @@ func (c *Client) push(ctx context.Context, r Reference, a *Artifact, from Refere
 	return r, nil
 }
 
+// CopyOptions are for [Client.Copy].
+type CopyOptions struct {
+	// Referrers says that what refers to the artifact is copied too, and what refers
+	// to that: signatures, attestations.
+	Referrers bool
+}
+
 // Copy copies an artifact from one place to another, byte by byte; what is there
 // already is not transferred. It returns the reference of the copy, with its digest.
-func (c *Client) Copy(ctx context.Context, from, to Reference) (Reference, error) {
+func (c *Client) Copy(ctx context.Context, from, to Reference, o CopyOptions) (Reference, error) {
 	src, err := c.source(ctx, from)
 	if err != nil {
 		return to, fmt.Errorf("%s: %w", from, err)
@@ -302,16 +313,24 @@ func (c *Client) Copy(ctx context.Context, from, to Reference) (Reference, error
 			return to, fmt.Errorf("%s: config: %w", from, err)
 		}
 	}
-	return c.push(ctx, to, a, from, func(ctx context.Context) ([]byte, error) {
+	copied, err := c.push(ctx, to, a, from, func(ctx context.Context) ([]byte, error) {
 		b, err := c.layer(ctx, src, a)
 		if err != nil {
 			return nil, fmt.Errorf("copy from %s: %w", from, err)
 		}
 		return b, nil
 	})
+	if err != nil || !o.Referrers {
+		return copied, err
+	}
+	if err := c.copyReferrers(ctx, src, from, to, a.Descriptor, 0, map[digest.Digest]bool{}); err != nil {
+		return copied, fmt.Errorf("%s: %w", copied, err)
+	}
+	return copied, nil
 }
 
-// Tags lists the tags of a repository or a layout, sorted.
+// Tags lists the tags of a repository or a layout, sorted. Those that stand for lists
+// of referrers are left out.
 func (c *Client) Tags(ctx context.Context, r Reference) ([]string, error) {
 	r.Tag, r.Digest = "", ""
 	src, err := c.source(ctx, r)
@@ -331,7 +350,9 @@ func (c *Client) Tags(ctx context.Context, r Reference) ([]string, error) {
 	}
 	list := make([]string, 0, len(tags))
 	for t := range maps.Keys(tags) {
-		list = append(list, t)
+		if !fallbackTag.MatchString(t) {
+			list = append(list, t)
+		}
 	}
 	return sorted(list), nil
 }

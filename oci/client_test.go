@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/ashlar-wasm/ashlar/internal/guests"
 	"github.com/ashlar-wasm/ashlar/oci"
@@ -21,6 +22,9 @@ func ref(t testing.TB, s string) oci.Reference {
 
 func client(t testing.TB, o oci.Options) *oci.Client {
 	t.Helper()
+	if o.RetryWait == 0 {
+		o.RetryWait = 20 * time.Millisecond
+	}
 	c, err := oci.NewClient(o)
 	if err != nil {
 		t.Fatal(err)

@@ -504,7 +504,7 @@ func TestMirrors(t *testing.T) {
 	p := publish(t, bigModule(50_000), ocitest.Options{})
 	good := publish(t, p.wasm, ocitest.Options{})
 	c := client(t, oci.Options{})
-	if _, err := c.Copy(t.Context(), p.ref, ref(t, good.reg.Host+"/mirrored/ns/app:1")); err != nil {
+	if _, err := c.Copy(t.Context(), p.ref, ref(t, good.reg.Host+"/mirrored/ns/app:1"), oci.CopyOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	evil := publish(t, p.wasm, ocitest.Options{})

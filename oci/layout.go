@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"strings"
 	"time"
@@ -147,7 +148,7 @@ func (l *layout) manifest(_ context.Context, r Reference) ([]byte, v1.Descriptor
 	if d.Digest == "" {
 		var found []digest.Digest
 		for _, m := range l.index.Manifests {
-			if r.Tag == "" || m.Annotations[v1.AnnotationRefName] == r.Tag {
+			if name := m.Annotations[v1.AnnotationRefName]; r.Tag == "" && !attached(m) || r.Tag != "" && name == r.Tag {
 				found = append(found, m.Digest)
 				d.MediaType = m.MediaType
 			}
@@ -168,6 +169,12 @@ func (l *layout) manifest(_ context.Context, r Reference) ([]byte, v1.Descriptor
 	}
 	d.Size = int64(len(b))
 	return b, d, err
+}
+
+// attached reports whether an entry of an index is something that is attached to an
+// artifact, or a list of such.
+func attached(d v1.Descriptor) bool {
+	return d.ArtifactType != "" && d.ArtifactType != MediaTypeConfig || fallbackTag.MatchString(d.Annotations[v1.AnnotationRefName])
 }
 
 func texts(ds []digest.Digest) []string {
@@ -229,6 +236,11 @@ func pushLayout(ctx context.Context, r Reference, a *Artifact, layer func(contex
 	if err := l.blobs.Put(a.Descriptor.Digest, a.ManifestBytes); err != nil {
 		return err
 	}
+	return l.list(ctx, a.Descriptor, r.Tag)
+}
+
+// list adds a manifest to the index.
+func (l *layout) list(ctx context.Context, d v1.Descriptor, tag string) (err error) {
 	unlock, err := blob.Lock(ctx, l.root, lockFile, lockWait)
 	if err != nil {
 		return fmt.Errorf("change %s: %w", indexFile, err)
@@ -238,7 +250,7 @@ func pushLayout(ctx context.Context, r Reference, a *Artifact, layer func(contex
 	if err := l.readIndex(); err != nil {
 		return err
 	}
-	l.index.add(a.Descriptor, r.Tag)
+	l.index.add(d, tag)
 	b, err := canonicalJSON(&l.index)
 	if err != nil {
 		return err
@@ -260,4 +272,63 @@ func (x *layoutIndex) add(d v1.Descriptor, tag string) {
 		d.Annotations = map[string]string{v1.AnnotationRefName: tag}
 	}
 	x.Manifests = append(kept, d)
+}
+
+// referrers looks through the manifests that are listed.
+func (l *layout) referrers(ctx context.Context, subject v1.Descriptor, _ bool) ([]v1.Descriptor, error) {
+	var found []v1.Descriptor
+	seen := map[digest.Digest]bool{}
+	for _, d := range l.index.Manifests {
+		if seen[d.Digest] || d.Digest == subject.Digest || d.Size > maxManifest {
+			continue
+		}
+		seen[d.Digest] = true
+		if err := ctx.Err(); err != nil {
+			return nil, context.Cause(ctx)
+		}
+		b, err := l.blobs.Read(d.Digest, maxManifest)
+		if missing(err) {
+			continue // an index may list what is elsewhere
+		}
+		if err != nil {
+			return nil, err
+		}
+		m, err := parseReferrer(b)
+		if err != nil || m.subject.Digest != subject.Digest {
+			continue
+		}
+		found = append(found, v1.Descriptor{MediaType: MediaTypeManifest, Digest: d.Digest, Size: int64(len(b)), ArtifactType: m.ArtifactType, Annotations: m.Annotations})
+		if err := tooMany(len(found)); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// pushLayout writes a referrer to the layout that its subject is in.
+func (m *referrerManifest) pushLayout(ctx context.Context, r Reference, content func(context.Context, v1.Descriptor) ([]byte, error)) error {
+	l, err := openLayout(r.Layout, false)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	for _, d := range m.blobs {
+		if info, err := l.blobs.Stat(d.Digest); err == nil && info.Size == d.Size {
+			continue
+		}
+		b, err := content(ctx, d)
+		if err != nil {
+			return err
+		}
+		if err := l.blobs.Put(d.Digest, b); err != nil {
+			return err
+		}
+	}
+	if err := l.blobs.Put(m.Descriptor.Digest, m.bytes); err != nil {
+		return err
+	}
+	d := m.Descriptor
+	d.ArtifactType, d.Annotations = m.ArtifactType, maps.Clone(m.Annotations)
+	delete(d.Annotations, v1.AnnotationRefName) // it would be a tag of the layout
+	return l.list(ctx, d, "")
 }

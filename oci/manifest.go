@@ -47,6 +47,8 @@ func (e *ArtifactError) Error() string { return e.Reason }
 type manifestJSON struct {
 	SchemaVersion int                  `json:"schemaVersion"`
 	MediaType     string               `json:"mediaType"`
+	ArtifactType  string               `json:"artifactType"`
+	Subject       *descriptorJSON      `json:"subject"`
 	Config        *descriptorJSON      `json:"config"`
 	Layers        list[descriptorJSON] `json:"layers"`
 	Manifests     list[descriptorJSON] `json:"manifests"` // of an index

@@ -22,10 +22,7 @@ func (c *Client) pushRemote(ctx context.Context, r Reference, a *Artifact, from 
 	if err != nil {
 		return c.registryError(err)
 	}
-	source := ""
-	if from.Registry == r.Registry && from.Repository != r.Repository {
-		source = from.Repository
-	}
+	source := mountable(from, r)
 	group, blobs := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		return c.pushBlob(blobs, repo, a.Manifest.Layer, source, true, layer)
@@ -46,6 +43,15 @@ func (c *Client) pushRemote(ctx context.Context, r Reference, a *Artifact, from 
 	return c.registryError(repeat(ctx, c.backoff, func() error {
 		return repo.Manifests().PushReference(ctx, a.Descriptor, bytes.NewReader(a.ManifestBytes), name)
 	}))
+}
+
+// mountable returns the repository that blobs of a copy can be taken from by the
+// registry itself, or "".
+func mountable(from, to Reference) string {
+	if from.Registry == to.Registry && from.Repository != to.Repository {
+		return from.Repository
+	}
+	return ""
 }
 
 // pushBlob pushes a blob that is not there. from is a repository of the same

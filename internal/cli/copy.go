@@ -10,13 +10,15 @@ import (
 
 func newCopy(s *streams) *cobra.Command {
 	var r registries
+	var alone bool
 	limit := maxFile
 	cmd := &cobra.Command{
 		Use:   "copy [flags] REF REF",
 		Short: "Copy an artifact from one registry or layout to another",
 		Long: `Copy an artifact from one registry or OCI layout to another, byte by byte, and
 print the reference of the copy with the digest, which stays the same. What is
-there already is not transferred.
+there already is not transferred. What refers to the artifact is copied with it:
+signatures and attestations.
 
 ` + referenceHelp,
 		Example: `  ashlar copy staging.example/ns/app:1.2.0 registry.example/ns/app:1.2.0
@@ -32,7 +34,7 @@ there already is not transferred.
 				return err
 			}
 			return r.client(s, limit, func(client *oci.Client) error {
-				ref, err := client.Copy(c.Context(), from, to)
+				ref, err := client.Copy(c.Context(), from, to, oci.CopyOptions{Referrers: !alone})
 				if err != nil {
 					return artifactError(err)
 				}
@@ -43,6 +45,7 @@ there already is not transferred.
 	}
 	r.readFlags(cmd)
 	cmd.Flags().Var(&limit, "max-file", "bytes that the artifact's layer may have")
+	cmd.Flags().BoolVar(&alone, "no-referrers", false, "leave signatures and attestations where they are")
 	return cmd
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
@@ -41,6 +42,7 @@ const defaultMaxBytes = 4 << 30
 //
 //	HOST/blobs/ALGORITHM/HEX   a blob; below HOST is the folder of blobs of an OCI layout
 //	HOST/tags/REPOSITORY/TAG   the digest that a tag had
+//	HOST/referrers/REPOSITORY/ALGORITHM-HEX   what referred to a manifest
 type Cache struct {
 	root  *os.Root
 	dir   string
@@ -176,6 +178,29 @@ func (h *Host) SetTag(repository, tag string, d digest.Digest) error {
 	return blob.WriteFile(h.root, tagFile(repository, tag), b, 0o600)
 }
 
+// referrersFile is the file of what refers to a manifest.
+func referrersFile(repository string, d digest.Digest) string {
+	return path.Join("referrers", repository, "_"+d.Algorithm().String()+"-"+d.Encoded())
+}
+
+// Referrers returns what [Host.SetReferrers] noted last, of at most maxReferrers
+// bytes. The error wraps [fs.ErrNotExist] if that was nothing.
+func (h *Host) Referrers(repository string, d digest.Digest) ([]byte, error) {
+	f, err := h.root.Open(referrersFile(repository, d))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxReferrers))
+}
+
+const maxReferrers = 16 << 20
+
+// SetReferrers notes what refers to a manifest.
+func (h *Host) SetReferrers(repository string, d digest.Digest, list []byte) error {
+	return blob.WriteFile(h.root, referrersFile(repository, d), list, 0o600)
+}
+
 // Added tells that a blob of that size was added, and makes room if there is too
 // much.
 func (c *Cache) Added(size int64) error {
@@ -271,16 +296,28 @@ func (c *Cache) Prune(p Pruning) ([]Entry, error) {
 	return removed, errors.Join(failed, c.each(func(_ string, h *Host) error { return h.pruneTags() }))
 }
 
-// pruneTags removes tags whose manifest is no longer there.
+// pruneTags removes tags and lists of referrers whose manifest is no longer there.
 func (h *Host) pruneTags() error {
-	err := fs.WalkDir(h.root.FS(), "tags", func(p string, d fs.DirEntry, err error) error {
+	err := h.pruneFiles("tags", func(p, _ string) (digest.Digest, error) {
+		d, _, err := h.readTag(p)
+		return d, err
+	})
+	return errors.Join(err, h.pruneFiles("referrers", func(_, name string) (digest.Digest, error) {
+		d := digest.Digest(strings.Replace(strings.TrimPrefix(name, "_"), "-", ":", 1))
+		return d, d.Validate()
+	}))
+}
+
+// pruneFiles removes the files that are about manifests that are not there.
+func (h *Host) pruneFiles(folder string, about func(path, name string) (digest.Digest, error)) error {
+	err := fs.WalkDir(h.root.FS(), folder, func(p string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		if !strings.HasPrefix(d.Name(), "_") {
 			return nil // being written
 		}
-		digest, _, err := h.readTag(p)
+		digest, err := about(p, d.Name())
 		if err == nil {
 			_, err = h.Stat(digest)
 		}

@@ -42,6 +42,8 @@ type Options struct {
 	Auth Auth
 	// Anonymous lets a registry with tokens give everybody one to read with.
 	Anonymous bool
+	// Referrers says that it has the API for them.
+	Referrers bool
 	// Fault sees every request before the registry does, and may answer it itself:
 	// then it returns true.
 	Fault func(w http.ResponseWriter, r *http.Request) bool
@@ -54,6 +56,7 @@ type Registry struct {
 	o    Options
 	next http.Handler
 
+	server   *httptest.Server
 	mu       sync.Mutex
 	requests []string
 }
@@ -61,7 +64,7 @@ type Registry struct {
 // Start starts a registry that ends with the test.
 func Start(t testing.TB, o Options) *Registry {
 	t.Helper()
-	r := &Registry{o: o, next: registry.New(registry.Logger(log.New(io.Discard, "", 0)))}
+	r := &Registry{o: o, next: registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(o.Referrers))}
 	s := httptest.NewUnstartedServer(r)
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	if o.TLS {
@@ -71,9 +74,13 @@ func Start(t testing.TB, o Options) *Registry {
 		s.Start()
 	}
 	t.Cleanup(s.Close)
+	r.server = s
 	r.Host = s.Listener.Addr().String()
 	return r
 }
+
+// Close ends the registry before the test does.
+func (r *Registry) Close() { r.server.Close() }
 
 // Requests returns the requests so far, as "GET /v2/...", and forgets them.
 func (r *Registry) Requests() []string {
