@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ashlar-wasm/ashlar/internal/binary"
 	"github.com/ashlar-wasm/ashlar/oci"
 	"github.com/ashlar-wasm/ashlar/packages"
 	"github.com/ashlar-wasm/ashlar/packages/remote"
@@ -301,103 +299,4 @@ func packageLocation(l packages.Location, r packages.Resolution) string {
 		return filepath.Join(l.Root, r.Package.Namespace, r.Package.Name, r.Version.String()+".wasm")
 	}
 	return l.String() + r.Package.Namespace + "/" + r.Package.Name + ":" + r.Version.Tag()
-}
-
-// publishFlags say what is published, and how.
-type publishFlags struct {
-	packageFlags
-	name   string
-	dryRun bool
-}
-
-func (p *publishFlags) flags(c *cobra.Command) {
-	p.packageFlags.flags(c)
-	c.Flags().StringVar(&p.name, "package", "", "`namespace:name@version` to publish as (default: what a WIT package says of itself)")
-	c.Flags().BoolVar(&p.dryRun, "dry-run", false, "do everything but publish")
-}
-
-// publish publishes a module, component or WIT package.
-func (p *publishFlags) publish(ctx context.Context, s *streams, client *packages.Client, b []byte) error {
-	name := p.name
-	if name == "" {
-		r, world, err := wit.Decode(b)
-		if err != nil || world != nil {
-			return usageError("only WIT packages say what they are called; name the package, with --package namespace:name@version")
-		}
-		name = r.Main.Name.String()
-	}
-	refText, versionText, ok := strings.Cut(name, "@")
-	ref, err := packages.ParseRef(refText)
-	if err != nil {
-		return withCode(exitUsage, err)
-	}
-	if !ok {
-		return usageError("package %s has no version", name)
-	}
-	v, err := packages.ParseVersion(versionText)
-	if err != nil {
-		return withCode(exitUsage, err)
-	}
-	source, where, err := client.Source(ctx, ref)
-	if err != nil {
-		return err
-	}
-	if p.dryRun {
-		if _, err := source.Release(ctx, ref, v); err == nil {
-			return fmt.Errorf("%s@%s: %w", ref, v, packages.ErrExists)
-		} else if !errors.Is(err, packages.ErrNotFound) {
-			return err
-		}
-		_, err := fmt.Fprintf(s.out, "%s@%s %s would be published to %s\n", ref, v, packages.DigestOf(b), packageLocation(where, packages.Resolution{Package: ref, Release: packages.Release{Version: v}}))
-		return err
-	}
-	r, err := source.Publish(ctx, ref, v, b)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(s.out, "%s@%s %s\n", ref, v, r.Digest)
-	return err
-}
-
-func newPkgPublish(s *streams) *cobra.Command {
-	var p publishFlags
-	cmd := &cobra.Command{
-		Use:   "publish [flags] FILE|DIR",
-		Short: "Publish a component, a core module or a WIT package",
-		Long: `Publish a component, a core module, or a WIT package, which may be a folder of text:
-then it is built first, as 'ashlar wit build' does. Versions don't change: one that is
-published already is refused.`,
-		Example: `  ashlar pkg publish ./wit
-  ashlar pkg publish --package acme:hello@1.2.0 hello.wasm`,
-		Args: exactArgs("FILE|DIR"),
-		RunE: func(c *cobra.Command, args []string) error {
-			info, err := os.Stat(args[0])
-			if err != nil {
-				return err
-			}
-			return p.packages(s, func(client *packages.Client) error {
-				if info.IsDir() {
-					w := witProject{dir: args[0]}
-					_, b, err := w.build(c.Context(), &p.packageFlags, client)
-					if err != nil {
-						return err
-					}
-					return p.publish(c.Context(), s, client, b)
-				}
-				f, err := load(args[0], maxFile)
-				if err != nil {
-					return err
-				}
-				if f.kind == binary.KindUnknown {
-					return f.invalid(fmt.Errorf("not WebAssembly: %s", describe(f.bytes)))
-				}
-				if err := f.validate(); err != nil {
-					return f.invalid(err)
-				}
-				return p.publish(c.Context(), s, client, f.bytes)
-			})
-		},
-	}
-	p.flags(cmd)
-	return cmd
 }

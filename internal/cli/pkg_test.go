@@ -71,10 +71,17 @@ func TestPackages(t *testing.T) {
 		"wit/app.wit":  "package my:app@0.1.0;\nworld app { import acme:log/logger@1.2.0; import wasi:cli/stdout@0.2.0; export run: func(); }",
 		"next/log.wit": "package acme:log@1.3.0;\ninterface logger {}",
 	})
-	for _, dir := range []string{"time", "log", "next"} {
+	for _, dir := range []string{"time", "log"} {
 		runOK(t, "pkg", "publish", dir)
 	}
-	if errs := runFails(t, "wit", "publish", "log"); !strings.Contains(errs, "published already") {
+	for _, dry := range []string{"--dry-run=true", "--dry-run=false"} {
+		errs := runFails(t, "pkg", "publish", dry, "next")
+		if !strings.Contains(errs, "acme:log@1.3.0 breaks 1.2.0") || !strings.Contains(errs, `interface logger: function "log" is gone`) {
+			t.Errorf("a breaking version: %s", errs)
+		}
+	}
+	runOK(t, "pkg", "publish", "--allow-breaking", "next")
+	if errs := runFails(t, "wit", "publish", "log"); !strings.Contains(errs, "published already, with the same content") {
 		t.Errorf("published again: %s", errs)
 	}
 	if got := runOK(t, "pkg", "list", "acme:log"); got != "1.3.0\n1.2.0\n" {
@@ -119,6 +126,12 @@ func TestPackages(t *testing.T) {
 	}
 	if again := runOK(t, "wit", "build", "--offline", "-o", "app.wasm"); again != built {
 		t.Errorf("built %s, then %s", built, again)
+	}
+	if err := os.WriteFile("next/log.wit", []byte("package acme:log@1.4.0;\ninterface logger { more: func(); }"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if got := runOK(t, "pkg", "publish", "--dry-run", "next"); !strings.HasSuffix(got, "would be published to "+host+"/acme/log:1.4.0, compatible with 1.3.0\n") {
+		t.Errorf("dry run: %s", got)
 	}
 	if got := runOK(t, "pkg", "publish", "--dry-run", "app.wasm"); !strings.Contains(got, "would be published to "+host+"/my/app:0.1.0") {
 		t.Errorf("dry run: %s", got)

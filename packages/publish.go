@@ -1,0 +1,156 @@
+package packages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/ashlar-wasm/ashlar/internal/binary"
+	"github.com/ashlar-wasm/ashlar/wit"
+)
+
+// Publication is a version of a package that is to be published, and was compared with
+// what the registry has.
+type Publication struct {
+	Package Ref
+	Version Version
+	// Digest is that of the content.
+	Digest Digest
+	// Location is where it goes.
+	Location Location
+	// Published says that the registry has the version already, with this content.
+	Published bool
+	// Predecessor is the version that it was compared with: the highest lower one of the
+	// same compatibility track that is not yanked. It is nil if there is none.
+	Predecessor *Version
+	// Breaking is what it breaks of its predecessor.
+	Breaking []wit.BreakingChange
+
+	source  Source
+	content []byte
+}
+
+// BreakingError is the error for a version that breaks its predecessor.
+type BreakingError struct {
+	Package              Ref
+	Version, Predecessor Version
+	Changes              []wit.BreakingChange
+}
+
+func (e *BreakingError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s@%s breaks %s, which has to be compatible:", e.Package, e.Version, e.Predecessor)
+	for _, c := range e.Changes {
+		b.WriteString("\n  " + c.String())
+	}
+	return b.String()
+}
+
+// NewPublication compares what is to be published with what there is. The error wraps
+// [ErrExists] if the version is there with other content. A registry without the package
+// is none.
+func NewPublication(ctx context.Context, client *Client, p Ref, v Version, content []byte) (*Publication, error) {
+	out := &Publication{Package: p, Version: v, Digest: DigestOf(content), content: content}
+	var err error
+	if out.source, out.Location, err = client.Source(ctx, p); err != nil {
+		return nil, err
+	}
+	switch r, err := out.source.Release(ctx, p, v); {
+	case err == nil && r.Digest == out.Digest:
+		out.Published = true
+		return out, nil
+	case err == nil:
+		return nil, fmt.Errorf("%s@%s %w with other content, %s: versions do not change", p, v, ErrExists, r.Digest)
+	case !errors.Is(err, ErrNotFound):
+		return nil, err
+	}
+	versions, err := out.source.Versions(ctx, p)
+	if err != nil {
+		if errors.Is(err, ErrNotFound) {
+			err = nil
+		}
+		return out, err
+	}
+	before, ok := predecessor(versions, v)
+	if !ok {
+		return out, nil
+	}
+	out.Predecessor = &before
+	if out.Breaking, err = out.compare(ctx, before); err != nil {
+		return nil, fmt.Errorf("compare %s@%s with its predecessor: %w", p, v, err)
+	}
+	return out, nil
+}
+
+// predecessor is the highest of the versions that a version promises to be compatible
+// with.
+func predecessor(versions []VersionInfo, v Version) (Version, bool) {
+	var lower []Version
+	for _, o := range versions {
+		if !o.Yanked && o.Version.precedence(v) < 0 && wit.VersionTrack(o.Version.String()) == wit.VersionTrack(v.String()) {
+			lower = append(lower, o.Version)
+		}
+	}
+	if len(lower) == 0 {
+		return Version{}, false
+	}
+	return slices.MaxFunc(lower, Version.Compare), true
+}
+
+// compare tells what the content breaks of a version that is published.
+func (p *Publication) compare(ctx context.Context, before Version) ([]wit.BreakingChange, error) {
+	release, err := p.source.Release(ctx, p.Package, before)
+	if err != nil {
+		return nil, err
+	}
+	content, err := p.source.Content(ctx, p.Package, release)
+	if err != nil {
+		return nil, err
+	}
+	return compareContents(content, p.content)
+}
+
+// compareContents tells what one version of a package breaks of an earlier one. Of core
+// modules nothing is known.
+func compareContents(earlier, later []byte) ([]wit.BreakingChange, error) {
+	var packages [2]*wit.Package
+	var worlds [2]*wit.World
+	var kinds [2]string
+	for i, b := range [][]byte{earlier, later} {
+		if kinds[i] = "core module"; binary.KindOf(b) == binary.KindModule {
+			continue
+		}
+		r, world, err := wit.Decode(b)
+		if err != nil {
+			return nil, err
+		}
+		packages[i], worlds[i] = r.Main, world
+		if kinds[i] = "WIT package"; world != nil {
+			kinds[i] = "component"
+		}
+	}
+	switch {
+	case kinds[0] != kinds[1]:
+		return []wit.BreakingChange{{Item: "package", Change: fmt.Sprintf("was a %s and is a %s", kinds[0], kinds[1])}}, nil
+	case worlds[0] != nil:
+		return wit.BreakingComponentChanges(worlds[0], worlds[1]), nil
+	case packages[0] != nil:
+		return wit.BreakingChanges(packages[0], packages[1]), nil
+	}
+	return nil, nil
+}
+
+// Compatible returns a *[BreakingError] if the publication breaks its predecessor.
+func (p *Publication) Compatible() error {
+	if len(p.Breaking) == 0 {
+		return nil
+	}
+	return &BreakingError{p.Package, p.Version, *p.Predecessor, p.Breaking}
+}
+
+// Publish publishes the version. The error wraps [ErrExists] if somebody did meanwhile.
+func (p *Publication) Publish(ctx context.Context) (Release, error) {
+	return p.source.Publish(ctx, p.Package, p.Version, p.content)
+}

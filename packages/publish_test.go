@@ -1,0 +1,86 @@
+package packages
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ashlar-wasm/ashlar/internal/guests"
+	"github.com/ashlar-wasm/ashlar/wit"
+)
+
+func witContent(t *testing.T, text string) []byte {
+	t.Helper()
+	r, err := wit.ParseText("p.wit", text, wit.Options{AllFeatures: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := wit.Encode(r.Main)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestPublication(t *testing.T) {
+	p, ctx, ref := newProject(t, nil), context.Background(), mustRef(t, "acme:time")
+	text := func(version, function string) string {
+		return "package acme:time@" + version + ";\ninterface clock { " + function + " }"
+	}
+	for version, function := range map[string]string{
+		"1.0.0": "now: func() -> u32;", "1.5.0": "now: func() -> u64;", "1.6.0": "", "1.7.0-rc.1": "", "2.0.0": "", "0.2.0": "now: func() -> u32;", "0.3.0": "",
+	} {
+		publishWIT(t, p.registry, text(version, function))
+	}
+	if err := os.WriteFile(filepath.Join(string(p.registry), "acme", "time", "1.6.0.yanked"), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	const changed = `interface clock: function "now" changed: result: u64 and u32: it was func() -> u64 and is func() -> u32`
+	for _, test := range []struct{ version, function, predecessor, breaks string }{
+		{"1.9.0", "now: func() -> u64;", "1.5.0", ""},
+		{"1.9.0", "now: func() -> u32;", "1.5.0", changed},
+		{"1.5.1", "now: func() -> u32;", "1.5.0", changed},
+		{"1.4.0", "now: func() -> u32;", "1.0.0", ""},
+		{"1.9.0-rc.1", "", "", ""},
+		{"3.0.0", "", "", ""},
+		{"0.2.1", "", "0.2.0", `interface clock: function "now" is gone`},
+		{"0.1.9", "", "", ""},
+		{"0.0.2", "", "", ""},
+	} {
+		pub, err := NewPublication(ctx, p.client, ref, mustVersion(t, test.version), witContent(t, text(test.version, test.function)))
+		if err != nil {
+			t.Errorf("%s: %v", test.version, err)
+			continue
+		}
+		got := ""
+		if pub.Predecessor != nil {
+			got = pub.Predecessor.String()
+		}
+		var breaking *BreakingError
+		err = pub.Compatible()
+		if got != test.predecessor || errors.As(err, &breaking) != (test.breaks != "") || err != nil && !strings.Contains(err.Error(), test.breaks) {
+			t.Errorf("%s: predecessor %q, %v; expected %q, %q", test.version, got, err, test.predecessor, test.breaks)
+		}
+	}
+	// What is there is there.
+	pub, err := NewPublication(ctx, p.client, ref, mustVersion(t, "1.0.0"), witContent(t, text("1.0.0", "now: func() -> u32;")))
+	if err != nil || !pub.Published {
+		t.Errorf("the same again: %v (%v)", pub, err)
+	}
+	if _, err := NewPublication(ctx, p.client, ref, mustVersion(t, "1.0.0"), witContent(t, text("1.0.0", ""))); !errors.Is(err, ErrExists) {
+		t.Errorf("other content: %v", err)
+	}
+	// A package that becomes a component.
+	pub, err = NewPublication(ctx, p.client, ref, mustVersion(t, "2.1.0"), guests.Hello())
+	if err != nil || len(pub.Breaking) != 1 || pub.Breaking[0].Change != "was a WIT package and is a component" {
+		t.Errorf("a component: %v (%v)", pub, err)
+	}
+	// A new package has no predecessor, and its folder is not made by asking.
+	pub, err = NewPublication(ctx, p.client, mustRef(t, "acme:other"), mustVersion(t, "1.0.0"), guests.Hello())
+	if err != nil || pub.Predecessor != nil || existsIn(filepath.Join(string(p.registry), "acme"), "other") {
+		t.Errorf("a new package: %v (%v)", pub, err)
+	}
+}
