@@ -106,7 +106,7 @@ what a flag grants them.
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError("%w\nSee '%s --help'.", err, c.CommandPath())
 	})
-	root.AddCommand(newNew(s), newBuild(s), newRun(s), newServe(s), newInvoke(s), newInspect(s), newValidate(), newWit(s), newBindgen(s), newComponent(s), newPkg(s), newPush(s), newPull(s), newCopy(s), newTags(s), newLogin(s), newLogout(s), newDoctor(s), newCache(s))
+	root.AddCommand(newNew(s), newBuild(s), newRun(s), newServe(s), newInvoke(s), newInspect(s), newValidate(), newWit(s), newBindgen(s), newComponent(s), newPkg(s), newPush(s), newPull(s), newCopy(s), newTags(s), newKey(s), newSign(s), newVerify(s), newLogin(s), newLogout(s), newDoctor(s), newCache(s))
 	root.InitDefaultCompletionCmd()
 	for _, c := range append(root.Commands(), root) {
 		if c.HasSubCommands() && !c.Runnable() {

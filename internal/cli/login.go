@@ -89,8 +89,7 @@ func readCredential(s *streams, user string, fromStdin, identity bool) (oci.Cred
 	if identity && user != "" {
 		return cred, usageError("--identity-token and --username exclude one another")
 	}
-	terminal, ok := s.in.(*os.File)
-	ok = ok && term.IsTerminal(int(terminal.Fd()))
+	terminal, ok := s.terminal()
 	var secret string
 	var err error
 	switch {
@@ -107,7 +106,7 @@ func readCredential(s *streams, user string, fromStdin, identity bool) (oci.Cred
 			}
 			user = strings.TrimSpace(user)
 		}
-		secret, err = askSecret(s.err, terminal)
+		secret, err = askSecret(s.err, terminal, "Password: ")
 	default:
 		return cred, usageError("standard input is no terminal: give the password with --password-stdin")
 	}
@@ -137,7 +136,7 @@ func readSecret(r io.Reader) (string, error) {
 }
 
 // askSecret asks for a secret on a terminal, which does not show it.
-func askSecret(w io.Writer, terminal *os.File) (string, error) {
+func askSecret(w io.Writer, terminal *os.File, prompt string) (string, error) {
 	fd := int(terminal.Fd())
 	state, err := term.GetState(fd)
 	if err != nil {
@@ -159,7 +158,7 @@ func askSecret(w io.Writer, terminal *os.File) (string, error) {
 		case <-done:
 		}
 	}()
-	fmt.Fprint(w, "Password: ")
+	fmt.Fprint(w, prompt)
 	b, err := term.ReadPassword(fd)
 	fmt.Fprintln(w)
 	return string(b), err

@@ -1,0 +1,163 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/spf13/cobra"
+
+	"github.com/ashlar-wasm/ashlar/oci"
+	"github.com/ashlar-wasm/ashlar/signature"
+)
+
+func newSign(s *streams) *cobra.Command {
+	var r registries
+	var key string
+	var force bool
+	cmd := &cobra.Command{
+		Use:   "sign [flags] REF",
+		Short: "Sign an artifact in an OCI registry",
+		Long: `Sign the manifest of an artifact, and so all of it, and attach the signature to it in
+its registry or layout. Print its reference with the digest, which is what is signed;
+a tag can be moved.
+
+The signature is a sigstore bundle, which 'ashlar verify' checks, and
+
+  cosign verify --key KEY.pub --insecure-ignore-tlog=true REF
+
+` + keyHelp + "\n\n" + referenceHelp,
+		Example: `  ashlar sign --key release registry.example/ns/hello:1.2.0
+  ASHLAR_KEY=SU... ashlar sign registry.example/ns/hello@sha256:...
+  ashlar sign --key exec:./sign-with-token registry.example/ns/hello:1.2.0`,
+		Args: exactArgs("REF"),
+		RunE: func(c *cobra.Command, args []string) error {
+			ref, err := parseReference(args[0])
+			if err != nil {
+				return err
+			}
+			k, err := signer(c.Context(), s, key)
+			if err != nil {
+				return err
+			}
+			r.artifactCache.flag = cacheOff // what is there is asked for, not remembered
+			return r.client(s, maxFile, func(client *oci.Client) error {
+				signed, err := signArtifact(c.Context(), s, client, ref, k, force)
+				if err != nil {
+					return artifactError(err)
+				}
+				_, err = fmt.Fprintln(s.out, signed)
+				return err
+			})
+		},
+	}
+	r.flags(cmd)
+	cmd.Flags().StringVar(&key, "key", "", signerHelp)
+	cmd.Flags().BoolVar(&force, "force", false, "sign though the key has signed it before")
+	return cmd
+}
+
+// signArtifact signs an artifact, unless the key has done so before, says which key
+// it was, and returns the reference with the digest.
+func signArtifact(ctx context.Context, s *streams, client *oci.Client, ref oci.Reference, k signature.Signer, force bool) (oci.Reference, error) {
+	a, err := client.Describe(ctx, ref)
+	if err != nil {
+		return ref, err
+	}
+	ref.Digest = a.Descriptor.Digest
+	key := k.Public()
+	if !force {
+		found, err := attachedBundles(ctx, client, ref)
+		if err != nil {
+			return ref, err
+		}
+		for _, f := range found {
+			if v, err := f.verify(a.ManifestBytes, []signature.PublicKey{key}); err == nil && isSignature(v.Statement) {
+				_, err := fmt.Fprintf(s.err, "already signed with %s (%s)\n", key.ID(), key.Algorithm())
+				return ref, err
+			}
+		}
+	}
+	now := time.Now().UTC().Truncate(time.Second)
+	st, err := signature.NewStatement(a.ManifestBytes, signature.PredicateSign, signature.SignPredicate{SignedAt: now})
+	if err != nil {
+		return ref, err
+	}
+	b, err := signature.Sign(ctx, k, st)
+	if err != nil {
+		return ref, err
+	}
+	if err := attachBundle(ctx, client, ref, b, now); err != nil {
+		return ref, err
+	}
+	_, err = fmt.Fprintf(s.err, "signed with %s (%s)\n", key.ID(), key.Algorithm())
+	return ref, err
+}
+
+// attachBundle attaches a bundle to an artifact.
+func attachBundle(ctx context.Context, client *oci.Client, ref oci.Reference, b *signature.Bundle, created time.Time) error {
+	annotations := b.Annotations()
+	annotations[v1.AnnotationCreated] = created.Format(time.RFC3339)
+	_, err := client.Attach(ctx, ref, oci.Attachment{
+		ArtifactType: signature.MediaTypeBundle, Content: b.Encode(), Annotations: annotations,
+	})
+	return err
+}
+
+// isSignature reports whether a statement says that the artifact is signed and no
+// more; nil stands for a signature without a statement.
+func isSignature(st *signature.Statement) bool {
+	return st == nil || st.PredicateType == signature.PredicateSign
+}
+
+// attachedBundle is a bundle that is attached to an artifact.
+type attachedBundle struct {
+	referrer oci.Referrer
+	bundle   *signature.Bundle
+	err      error // why the bundle can't be read
+}
+
+func (b *attachedBundle) verify(manifest []byte, keys []signature.PublicKey) (*signature.Verified, error) {
+	if b.err != nil {
+		return nil, b.err
+	}
+	return b.bundle.Verify(manifest, keys)
+}
+
+// maxBundles bounds the bytes of all bundles of an artifact.
+const maxBundles = 64 << 20
+
+// attachedBundles returns the bundles that are attached to an artifact. One that can't
+// be read is an entry with an error, since anybody may have attached it.
+func attachedBundles(ctx context.Context, client *oci.Client, ref oci.Reference) ([]attachedBundle, error) {
+	refs, err := client.Referrers(ctx, ref, "")
+	if err != nil {
+		return nil, err
+	}
+	var list []attachedBundle
+	size := 0
+	for _, r := range refs {
+		if !strings.HasPrefix(r.ArtifactType, "application/vnd.dev.sigstore.bundle") {
+			continue
+		}
+		b := attachedBundle{referrer: r}
+		a, err := client.ReadReferrer(ctx, ref, r)
+		var unfit *oci.ArtifactError
+		switch {
+		case errors.As(err, &unfit):
+			b.err = err
+		case err != nil:
+			return nil, err
+		default:
+			if size += len(a.Content); size > maxBundles {
+				return nil, fmt.Errorf("%s: the bundles that are attached have more than %d bytes", ref, maxBundles)
+			}
+			b.bundle, b.err = signature.ParseBundle(a.Content)
+		}
+		list = append(list, b)
+	}
+	return list, nil
+}
