@@ -23,6 +23,9 @@ type FetchOptions struct {
 	Dir string
 	// Manifest may redirect packages; nil redirects none.
 	Manifest *Manifest
+	// Members are packages that are in folders, absolute or relative to Project: those
+	// of the workspace that the folder is in.
+	Members map[wit.PackageName]string
 	// Resolver chooses versions. Its locks are what is compared with.
 	Resolver *Resolver
 	// Builtin finds packages that need no registry; nil means that there are none.
@@ -75,13 +78,13 @@ func Fetch(ctx context.Context, o FetchOptions) (*Fetched, error) {
 		o: o, byName: map[wit.PackageName]*fetchedPackage{},
 		out: &Fetched{Wkg: &WkgLock{}, Lock: &Lock{}, dir: dir, deps: map[string]map[string][]byte{}},
 	}
-	f.out.managed = managedEntries(o.Resolver)
-	root := &overlay{base: os.DirFS(f.out.dir), managed: f.out.managed}
-	deps, err := f.dependencies(ctx, root, true, nil)
+	lockedRoot, err := f.relative(f.out.dir)
 	if err != nil {
 		return nil, err
 	}
-	lockedRoot, err := f.relative(f.out.dir)
+	f.out.managed = managedEntries(o.Resolver, lockedRoot)
+	root := &overlay{base: os.DirFS(f.out.dir), managed: f.out.managed}
+	deps, err := f.dependencies(ctx, root, true, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -102,6 +105,11 @@ func Fetch(ctx context.Context, o FetchOptions) (*Fetched, error) {
 			f.out.Lock.Packages = append(f.out.Lock.Packages, p.locked)
 		}
 	}
+	f.out.Lock.keep(o.Resolver.Lock, func(path string) bool {
+		_, err := os.Stat(filepath.Join(o.Project, filepath.FromSlash(path)))
+		return err == nil
+	})
+	f.out.Wkg.keep(o.Resolver.Wkg, f.out.Lock, lockedRoot)
 	f.out.Lock.sort()
 	if err := f.out.Lock.check(); err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
@@ -248,6 +256,8 @@ func (f *fetcher) dependency(ctx context.Context, name wit.PackageName, direct b
 	switch {
 	case override.Path != "":
 		dep.Name, err = f.local(ctx, ref, override.Path)
+	case f.o.Members[name] != "":
+		dep.Name, err = f.local(ctx, ref, f.o.Members[name])
 	case f.builtin(name):
 		dep.Name = name
 		f.keepWkg(ref, req)
@@ -345,21 +355,11 @@ func (f *fetcher) local(ctx context.Context, ref Ref, from string) (name wit.Pac
 		from = filepath.Join(f.o.Project, from)
 	}
 	p := &fetchedPackage{}
-	if p.files, err = readWITFiles(from); err != nil {
+	if name, p.files, err = readLocalPackage(from); err != nil {
 		return name, fmt.Errorf("package %s: %w", ref, err)
 	}
-	name = wit.PackageName{Namespace: ref.Namespace, Name: ref.Name}
-	declared := false
-	for _, file := range sortedKeys(p.files) {
-		if m := packagePattern.FindSubmatch(p.files[file]); m != nil {
-			declared = true
-			if name.Version = string(m[2]); string(m[1]) != ref.String() {
-				return name, fmt.Errorf("package %s: %s has package %s", ref, from, m[1])
-			}
-		}
-	}
-	if !declared {
-		return name, fmt.Errorf("package %s: %s has no package", ref, from)
+	if refOf(name) != ref {
+		return name, fmt.Errorf("package %s: %s has package %s", ref, from, refOf(name))
 	}
 	if f.byName[name] != nil {
 		return name, nil
@@ -373,6 +373,33 @@ func (f *fetcher) local(ctx context.Context, ref Ref, from string) (name wit.Pac
 	}
 	p.locked.Dependencies, err = f.dependencies(ctx, &overlay{files: p.files}, true, nil)
 	return name, err
+}
+
+// readLocalPackage returns what a folder or file says that it is, and its files.
+func readLocalPackage(from string) (name wit.PackageName, files map[string][]byte, err error) {
+	if files, err = readWITFiles(from); err != nil {
+		return name, nil, err
+	}
+	declared := false
+	for _, file := range sortedKeys(files) {
+		m := packagePattern.FindSubmatch(files[file])
+		if m == nil {
+			continue
+		}
+		ref, err := ParseRef(string(m[1]))
+		if err != nil {
+			return name, nil, fmt.Errorf("%s: %w", from, err)
+		}
+		if declared && refOf(name) != ref {
+			return name, nil, fmt.Errorf("%s has the packages %s and %s", from, refOf(name), ref)
+		}
+		declared = true
+		name = wit.PackageName{Namespace: ref.Namespace, Name: ref.Name, Version: string(m[2])}
+	}
+	if !declared {
+		return name, nil, fmt.Errorf("%s has no package", from)
+	}
+	return name, files, nil
 }
 
 // readWITFiles returns the WIT of a folder, or of a file, by file names.
@@ -417,9 +444,9 @@ func folderName(name wit.PackageName) string {
 	return strings.NewReplacer(":", "-", "@", "-").Replace(name.String())
 }
 
-// managedEntries are the entries of deps that may be of a fetch with these locks, by
-// wkg or us.
-func managedEntries(r *Resolver) map[string]bool {
+// managedEntries are the entries of deps that may be of a fetch for a root with these
+// locks: what ashlar.lock has for the root, and what only wkg.lock has.
+func managedEntries(r *Resolver, root string) map[string]bool {
 	names := map[string]bool{}
 	add := func(name wit.PackageName) {
 		names[folderName(name)] = true
@@ -428,13 +455,16 @@ func managedEntries(r *Resolver) map[string]bool {
 	if r.Wkg != nil {
 		for _, p := range r.Wkg.Packages {
 			for _, v := range p.Versions {
-				add(wit.PackageName{Namespace: p.Name.Namespace, Name: p.Name.Name, Version: v.Version.String()})
+				name := wit.PackageName{Namespace: p.Name.Namespace, Name: p.Name.Name, Version: v.Version.String()}
+				if r.Lock == nil || r.Lock.Package(name) == nil {
+					add(name)
+				}
 			}
 		}
 	}
 	if r.Lock != nil {
-		for _, p := range r.Lock.Packages {
-			add(p.Name)
+		for name := range r.Lock.reachable(root) {
+			add(name)
 		}
 	}
 	return names

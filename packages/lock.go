@@ -301,3 +301,70 @@ func encodeDependencies(b *strings.Builder, deps []LockedDependency) {
 
 // Write writes the file if it changes.
 func (l *Lock) Write(path string) error { return writeChanged(path, l.Encode()) }
+
+// keep takes over what another lock has of other roots, of which exists tells whether they
+// are still there. A package that both have is the one of this lock.
+func (l *Lock) keep(old *Lock, exists func(path string) bool) {
+	if old == nil {
+		return
+	}
+	have, packages := map[wit.PackageName]bool{}, map[wit.PackageName]*LockedPackage{}
+	for _, p := range l.Packages {
+		have[p.Name] = true
+	}
+	for i := range old.Packages {
+		packages[old.Packages[i].Name] = &old.Packages[i]
+	}
+	var add func([]LockedDependency)
+	add = func(deps []LockedDependency) {
+		for _, d := range deps {
+			if p := packages[d.Name]; p != nil && !have[d.Name] {
+				have[d.Name] = true
+				l.Packages = append(l.Packages, *p)
+				add(p.Dependencies)
+			}
+		}
+	}
+	for _, r := range old.Roots {
+		if !slices.ContainsFunc(l.Roots, func(o LockedRoot) bool { return o.Path == r.Path }) && exists(r.Path) {
+			l.Roots = append(l.Roots, r)
+			add(r.Dependencies)
+		}
+	}
+}
+
+// direct visits what a root requires itself, or what it takes from folders does.
+func (l *Lock) direct(r LockedRoot, visit func(LockedDependency)) {
+	seen := map[wit.PackageName]bool{}
+	var walk func([]LockedDependency)
+	walk = func(deps []LockedDependency) {
+		for _, d := range deps {
+			visit(d)
+			if p := l.Package(d.Name); p != nil && p.Path != "" && !seen[d.Name] {
+				seen[d.Name] = true
+				walk(p.Dependencies)
+			}
+		}
+	}
+	walk(r.Dependencies)
+}
+
+// reachable returns the packages that a root depends on.
+func (l *Lock) reachable(root string) map[wit.PackageName]bool {
+	seen := map[wit.PackageName]bool{}
+	var walk func([]LockedDependency)
+	walk = func(deps []LockedDependency) {
+		for _, d := range deps {
+			if p := l.Package(d.Name); p != nil && !seen[d.Name] {
+				seen[d.Name] = true
+				walk(p.Dependencies)
+			}
+		}
+	}
+	for _, r := range l.Roots {
+		if r.Path == root {
+			walk(r.Dependencies)
+		}
+	}
+	return seen
+}

@@ -109,6 +109,36 @@ func (l *WkgLock) Add(name Ref, registry string, v WkgVersion) {
 	})
 }
 
+// keep takes over what another lock has for roots of a lock other than own.
+func (l *WkgLock) keep(old *WkgLock, lock *Lock, own string) {
+	if old == nil {
+		return
+	}
+	for _, r := range lock.Roots {
+		if r.Path == own {
+			continue
+		}
+		lock.direct(r, func(d LockedDependency) {
+			for _, p := range old.Packages {
+				if p.Name != refOf(d.Name) {
+					continue
+				}
+				for _, v := range p.Versions {
+					if v.Requirement.Equal(d.Requirement) && !l.has(p.Name, v.Requirement) {
+						l.Add(p.Name, p.Registry, v)
+					}
+				}
+			}
+		})
+	}
+}
+
+func (l *WkgLock) has(name Ref, req Requirement) bool {
+	return slices.ContainsFunc(l.Packages, func(p WkgPackage) bool {
+		return p.Name == name && slices.ContainsFunc(p.Versions, func(v WkgVersion) bool { return v.Requirement.Equal(req) })
+	})
+}
+
 // Encode returns the file as wkg writes it, byte by byte.
 func (l *WkgLock) Encode() []byte {
 	var b strings.Builder

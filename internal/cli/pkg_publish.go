@@ -31,45 +31,63 @@ func (p *publishFlags) flags(c *cobra.Command) {
 
 // publish publishes a module, component or WIT package.
 func (p *publishFlags) publish(ctx context.Context, s *streams, client *packages.Client, b []byte) error {
+	publication, err := p.prepare(ctx, client, b)
+	if err != nil {
+		return err
+	}
+	if publication.Published {
+		return fmt.Errorf("%s@%s %w, with the same content", publication.Package, publication.Version, packages.ErrExists)
+	}
+	if err := p.check(s, publication); err != nil {
+		return err
+	}
+	return p.finish(ctx, s, publication)
+}
+
+// prepare compares what is to be published with what there is.
+func (p *publishFlags) prepare(ctx context.Context, client *packages.Client, b []byte) (*packages.Publication, error) {
 	name := p.name
 	if name == "" {
 		r, world, err := wit.Decode(b)
 		if err != nil || world != nil {
-			return usageError("only WIT packages say what they are called; name the package, with --package namespace:name@version")
+			return nil, usageError("only WIT packages say what they are called; name the package, with --package namespace:name@version")
 		}
 		name = r.Main.Name.String()
 	}
 	refText, versionText, ok := strings.Cut(name, "@")
 	ref, err := packages.ParseRef(refText)
 	if err != nil {
-		return withCode(exitUsage, err)
+		return nil, withCode(exitUsage, err)
 	}
 	if !ok {
-		return usageError("package %s has no version", name)
+		return nil, usageError("package %s has no version; write it as package %s@1.0.0;", name, name)
 	}
 	v, err := packages.ParseVersion(versionText)
 	if err != nil {
-		return withCode(exitUsage, err)
+		return nil, withCode(exitUsage, err)
 	}
-	publication, err := packages.NewPublication(ctx, client, ref, v, b)
-	if err != nil {
-		return err
-	}
-	if publication.Published {
-		return fmt.Errorf("%s@%s %w, with the same content", ref, v, packages.ErrExists)
-	}
-	return p.finish(ctx, s, publication)
+	return packages.NewPublication(ctx, client, ref, v, b)
 }
 
-// finish publishes what may be, or says what would be.
-func (p *publishFlags) finish(ctx context.Context, s *streams, publication *packages.Publication) error {
-	if err := publication.Compatible(); err != nil {
-		if !p.allowBreaking {
-			return fmt.Errorf("%w\npublish it as a version that need not be, or with --allow-breaking", err)
-		}
+// check refuses what breaks its predecessor, if that is not allowed.
+func (p *publishFlags) check(s *streams, publication *packages.Publication) error {
+	err := publication.Compatible()
+	switch {
+	case err != nil && !p.allowBreaking:
+		return fmt.Errorf("%w\npublish it as a version that need not be, or with --allow-breaking", err)
+	case err != nil:
 		fmt.Fprintf(s.err, "ashlar: %v\n", err)
 	}
+	return nil
+}
+
+// finish publishes, or says what would be.
+func (p *publishFlags) finish(ctx context.Context, s *streams, publication *packages.Publication) error {
 	name := fmt.Sprintf("%s@%s", publication.Package, publication.Version)
+	if publication.Published {
+		fmt.Fprintf(s.err, "%s is published already, with the same content\n", name)
+		return nil
+	}
 	if p.dryRun {
 		where := packageLocation(publication.Location, packages.Resolution{Package: publication.Package, Release: packages.Release{Version: publication.Version}})
 		compared := ""
@@ -87,8 +105,43 @@ func (p *publishFlags) finish(ctx context.Context, s *streams, publication *pack
 	return err
 }
 
+// publishFolders builds folders of WIT and publishes them. Nothing is published if any of
+// them can't be.
+func (p *publishFlags) publishFolders(ctx context.Context, s *streams, w *witProject) error {
+	return p.packages(s, func(client *packages.Client) error {
+		built, err := w.build(ctx, &p.packageFlags, client)
+		if err != nil {
+			return err
+		}
+		if len(built) == 1 && !w.workspace {
+			return p.publish(ctx, s, client, built[0].content)
+		}
+		if p.name != "" {
+			return usageError("--package names one package, and there are %d", len(built))
+		}
+		var all []*packages.Publication
+		for _, b := range built {
+			publication, err := p.prepare(ctx, client, b.content)
+			if err == nil {
+				err = p.check(s, publication)
+			}
+			if err != nil {
+				return err
+			}
+			all = append(all, publication)
+		}
+		for i, publication := range all {
+			if err := p.finish(ctx, s, publication); err != nil {
+				return fmt.Errorf("%w (%d of %d packages were published)", err, i, len(all))
+			}
+		}
+		return nil
+	})
+}
+
 func newPkgPublish(s *streams) *cobra.Command {
 	var p publishFlags
+	var w witProject
 	cmd := &cobra.Command{
 		Use:   "publish [flags] FILE|DIR",
 		Short: "Publish a component, a core module or a WIT package",
@@ -96,38 +149,46 @@ func newPkgPublish(s *streams) *cobra.Command {
 then it is built first, as 'ashlar wit build' does. Versions don't change: one that is
 published already is refused. So is one that breaks the highest version below it that
 it has to be compatible with: functions, types, interfaces, worlds or exports that are
-gone or changed, and what a component or world newly imports.`,
+gone or changed, and what a component or world newly imports.
+
+With --workspace it publishes the members of the workspace that wkg.toml in the current
+folder describes, each after those that it needs, or none if one of them can't be.
+What is published already with the same content is left out.`,
 		Example: `  ashlar pkg publish ./wit
-  ashlar pkg publish --package acme:hello@1.2.0 hello.wasm`,
-		Args: exactArgs("FILE|DIR"),
+  ashlar pkg publish --package acme:hello@1.2.0 hello.wasm
+  ashlar pkg publish --workspace --dry-run`,
+		Args: atMostArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case w.workspace && len(args) > 0:
+				return usageError("--workspace publishes all members: say no FILE|DIR with it")
+			case w.workspace:
+				return p.publishFolders(c.Context(), s, &w)
+			case len(args) == 0:
+				return usageError("missing argument FILE|DIR, or --workspace")
+			}
 			info, err := os.Stat(args[0])
 			if err != nil {
 				return err
 			}
-			return p.packages(s, func(client *packages.Client) error {
-				if info.IsDir() {
-					w := witProject{dir: args[0]}
-					_, b, err := w.build(c.Context(), &p.packageFlags, client)
-					if err != nil {
-						return err
-					}
-					return p.publish(c.Context(), s, client, b)
-				}
-				f, err := load(args[0], maxFile)
-				if err != nil {
-					return err
-				}
-				if f.kind == binary.KindUnknown {
-					return f.invalid(fmt.Errorf("not WebAssembly: %s", describe(f.bytes)))
-				}
-				if err := f.validate(); err != nil {
-					return f.invalid(err)
-				}
-				return p.publish(c.Context(), s, client, f.bytes)
-			})
+			if info.IsDir() {
+				w.setDir(args)
+				return p.publishFolders(c.Context(), s, &w)
+			}
+			f, err := load(args[0], maxFile)
+			if err != nil {
+				return err
+			}
+			if f.kind == binary.KindUnknown {
+				return f.invalid(fmt.Errorf("not WebAssembly: %s", describe(f.bytes)))
+			}
+			if err := f.validate(); err != nil {
+				return f.invalid(err)
+			}
+			return p.packages(s, func(client *packages.Client) error { return p.publish(c.Context(), s, client, f.bytes) })
 		},
 	}
 	p.flags(cmd)
+	cmd.Flags().BoolVar(&w.workspace, "workspace", false, "publish all packages of the workspace")
 	return cmd
 }

@@ -116,7 +116,7 @@ func TestPackages(t *testing.T) {
 		}
 	}
 	tree := runOK(t, "pkg", "tree")
-	if want := "wit\n  acme:log@1.2.0 (" + host + ")\n    folder:time@0.1.0 (folder.example)\n  wasi:cli@0.2.0 (comes with ashlar)\n"; !strings.HasPrefix(tree, want) {
+	if want := "wit\n  acme:log@1.2.0 (" + host + ")\n    folder:time@0.1.0 (folder.example)\n  wasi:cli@0.2.0 (comes with ashlar)\n"; !strings.Contains(tree, want) {
 		t.Errorf("tree prints %s, expected %s", tree, want)
 	}
 	runOK(t, "wit", "fetch", "--locked", "--offline")

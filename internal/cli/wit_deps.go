@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -16,36 +19,81 @@ import (
 	"github.com/ashlar-wasm/ashlar/wit"
 )
 
-// witProject is a folder of WIT, with the manifest and the locks of the folder that the
-// command runs in.
+// witProject is the folders of WIT that a command works on, with the manifest and the
+// locks of the folder that it runs in.
 type witProject struct {
-	dir    string
-	locked bool
+	// dir is the folder; empty means all members of the workspace, if there is one.
+	dir string
+	// workspace insists on that.
+	workspace bool
+	locked    bool
 	// update says whose locks are not to be looked at.
 	update func(packages.Ref) bool
 }
 
-// fetch finds what the folder depends on, and writes that if it may.
-func (w *witProject) fetch(ctx context.Context, p *packageFlags, client *packages.Client) (*packages.Fetched, *packages.Manifest, error) {
+// witFolder is a folder of WIT, and what is said of it.
+type witFolder struct {
+	dir      string
+	manifest *packages.Manifest
+	// members are folders of the workspace's packages.
+	members map[wit.PackageName]string
+}
+
+// folders returns the folders to work on, each behind those that it needs.
+func (w *witProject) folders() ([]witFolder, error) {
 	manifest, err := packages.ReadManifest(packages.ManifestFile)
 	if err != nil {
-		return nil, nil, withCode(exitInvalid, err)
+		return nil, withCode(exitInvalid, err)
 	}
+	isRoot := manifest.Workspace != nil && manifest.Workspace.Members != nil
+	if w.workspace && !isRoot {
+		return nil, usageError("this folder is no workspace: it has no %s with [workspace] and members", packages.ManifestFile)
+	}
+	if !isRoot {
+		return []witFolder{{dir: cmp.Or(w.dir, "wit"), manifest: manifest}}, nil
+	}
+	members, err := manifest.Workspace.MembersIn(".")
+	if err != nil {
+		return nil, withCode(exitInvalid, fmt.Errorf("%s: %w", packages.ManifestFile, err))
+	}
+	dirs := map[wit.PackageName]string{}
+	for _, m := range members {
+		dirs[m.Name] = m.Dir
+	}
+	var all []witFolder
+	for _, m := range members {
+		f := witFolder{filepath.FromSlash(m.Dir), m.Manifest, maps.Clone(dirs)}
+		delete(f.members, m.Name)
+		if w.dir == "" || filepath.Clean(w.dir) == f.dir {
+			all = append(all, f)
+		}
+	}
+	if len(all) == 0 {
+		all = []witFolder{{w.dir, &packages.Manifest{Metadata: manifest.Workspace.Metadata}, dirs}}
+	}
+	return all, nil
+}
+
+// fetch finds what a folder depends on, and writes that if it may.
+func (w *witProject) fetch(ctx context.Context, p *packageFlags, client *packages.Client, folder witFolder) (*packages.Fetched, error) {
 	r := p.resolver(client)
 	r.Locked, r.Update = w.locked, w.update
+	var err error
 	if r.Wkg, err = packages.ReadWkgLock(packages.WkgLockFile); err != nil {
-		return nil, nil, withCode(exitInvalid, err)
+		return nil, withCode(exitInvalid, err)
 	}
 	if r.Lock, err = packages.ReadLock(packages.LockFile); err != nil {
-		return nil, nil, withCode(exitInvalid, err)
+		return nil, withCode(exitInvalid, err)
 	}
-	f, err := packages.Fetch(ctx, packages.FetchOptions{Project: ".", Dir: w.dir, Manifest: manifest, Resolver: r, Builtin: wasiwit.Lookup})
+	f, err := packages.Fetch(ctx, packages.FetchOptions{
+		Project: ".", Dir: folder.dir, Manifest: folder.manifest, Members: folder.members, Resolver: r, Builtin: wasiwit.Lookup,
+	})
 	if err != nil {
 		var we *wit.Error
 		if errors.As(err, &we) {
 			err = withCode(exitInvalid, err)
 		}
-		return nil, nil, err
+		return nil, err
 	}
 	if w.locked {
 		err = f.CheckLocks(r)
@@ -56,39 +104,61 @@ func (w *witProject) fetch(ctx context.Context, p *packageFlags, client *package
 	if err == nil && !w.locked {
 		err = f.WriteLocks(".")
 	}
-	return f, manifest, err
+	return f, err
 }
 
-// build returns the package of the folder in its binary form.
-func (w *witProject) build(ctx context.Context, p *packageFlags, client *packages.Client) (wit.PackageName, []byte, error) {
-	f, manifest, err := w.fetch(ctx, p, client)
+// builtPackage is a WIT package in its binary form.
+type builtPackage struct {
+	name    wit.PackageName
+	content []byte
+}
+
+// build returns the packages of the folders in their binary form, each behind those that
+// it needs.
+func (w *witProject) build(ctx context.Context, p *packageFlags, client *packages.Client) ([]builtPackage, error) {
+	folders, err := w.folders()
 	if err != nil {
-		return wit.PackageName{}, nil, err
+		return nil, err
 	}
-	name := f.Resolve.Main.Name
-	b, err := wit.Encode(f.Resolve.Main)
+	var all []builtPackage
+	for _, folder := range folders {
+		f, err := w.fetch(ctx, p, client, folder)
+		if err != nil {
+			return nil, err
+		}
+		b, err := folder.encode(f.Resolve.Main)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, builtPackage{f.Resolve.Main.Name, b})
+	}
+	return all, nil
+}
+
+// encode returns a package in its binary form, with the metadata of the manifest.
+func (w *witFolder) encode(p *wit.Package) ([]byte, error) {
+	b, err := wit.Encode(p)
 	if err != nil {
-		return name, nil, withCode(exitInvalid, fmt.Errorf("%s: %w", w.dir, err))
+		return nil, withCode(exitInvalid, fmt.Errorf("%s: %w", w.dir, err))
 	}
-	about := metadata.Metadata{Name: name.Namespace + ":" + name.Name, Version: name.Version}
-	if m := manifest.Metadata; m != nil {
+	about := metadata.Metadata{Name: p.Name.Namespace + ":" + p.Name.Name, Version: p.Name.Version}
+	if m := w.manifest.Metadata; m != nil {
 		about.Authors, about.Description, about.Licenses = m.Authors, m.Description, m.Licenses
 		about.Source, about.Homepage, about.Revision = m.Source, m.Homepage, m.Revision
 	}
 	if err := about.Validate(); err != nil {
-		return name, nil, withCode(exitInvalid, fmt.Errorf("%s: %w", packages.ManifestFile, err))
+		return nil, withCode(exitInvalid, fmt.Errorf("%s: %w", packages.ManifestFile, err))
 	}
-	b, err = metadata.Write(b, about)
-	return name, b, err
+	return metadata.Write(b, about)
 }
 
 // witDirHelp says what the commands read and write.
-const witDirHelp = `DIR is a folder of WIT (default: wit). wkg.toml in the current folder may redirect
-packages; wkg.lock and ashlar.lock there say which versions were taken, and are
-written. Packages of WASI 0.2 come with ashlar.`
+const witDirHelp = `DIR is a folder of WIT (default: wit, or each member of the workspace that wkg.toml in
+the current folder describes). wkg.toml may redirect packages; wkg.lock and ashlar.lock
+beside it say which versions were taken, and are written. Packages of WASI 0.2 come
+with ashlar.`
 
 func (w *witProject) setDir(args []string) {
-	w.dir = "wit"
 	if len(args) > 0 {
 		w.dir = filepath.Clean(args[0])
 	}
@@ -122,12 +192,20 @@ func (w *witProject) lockedFlag(c *cobra.Command) {
 // fetchAndPrint lists what was fetched.
 func (w *witProject) fetchAndPrint(ctx context.Context, s *streams, p *packageFlags) error {
 	return p.packages(s, func(client *packages.Client) error {
-		f, _, err := w.fetch(ctx, p, client)
+		folders, err := w.folders()
 		if err != nil {
 			return err
 		}
-		for i := range f.Lock.Packages {
-			l := &f.Lock.Packages[i]
+		var lock *packages.Lock
+		for _, folder := range folders {
+			f, err := w.fetch(ctx, p, client, folder)
+			if err != nil {
+				return err
+			}
+			lock = f.Lock
+		}
+		for i := range lock.Packages {
+			l := &lock.Packages[i]
 			if _, err := fmt.Fprintf(s.out, "%s (%s)\n", l.Name, lockedFrom(l)); err != nil {
 				return err
 			}
@@ -157,7 +235,7 @@ func newWitUpdate(s *streams) *cobra.Command {
 		},
 	}
 	p.flags(cmd)
-	cmd.Flags().StringVarP(&w.dir, "wit-dir", "d", "wit", "folder of WIT")
+	cmd.Flags().StringVarP(&w.dir, "wit-dir", "d", "", "`folder` of WIT (default: wit, or each member of the workspace)")
 	return cmd
 }
 
@@ -176,28 +254,37 @@ that wkg.toml has.
 		RunE: func(c *cobra.Command, args []string) error {
 			w.setDir(args)
 			return p.packages(s, func(client *packages.Client) error {
-				name, b, err := w.build(c.Context(), &p, client)
+				built, err := w.build(c.Context(), &p, client)
 				if err != nil {
 					return err
 				}
-				file := out
-				if file == "" {
-					file = name.String() + ".wasm"
+				for _, b := range built {
+					file := b.name.String() + ".wasm"
 					if runtime.GOOS == "windows" {
 						file = strings.ReplaceAll(file, ":", "-") // it would name a stream of a file
 					}
+					if info, err := os.Stat(out); out != "" && (err == nil && info.IsDir() || len(built) > 1) {
+						file = filepath.Join(out, file)
+					} else if out != "" {
+						file = out
+					}
+					if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
+						return err
+					}
+					if err := writeWhole(file, b.content); err != nil {
+						return err
+					}
+					if _, err := fmt.Fprintf(s.out, "%s %s\n", file, packages.DigestOf(b.content)); err != nil {
+						return err
+					}
 				}
-				if err := writeWhole(file, b); err != nil {
-					return err
-				}
-				_, err = fmt.Fprintf(s.out, "%s %s\n", file, packages.DigestOf(b))
-				return err
+				return nil
 			})
 		},
 	}
 	p.flags(cmd)
 	w.lockedFlag(cmd)
-	cmd.Flags().StringVarP(&out, "out", "o", "", "`file` to write (default: NAMESPACE:NAME@VERSION.wasm)")
+	cmd.Flags().StringVarP(&out, "out", "o", "", "`file` or folder to write (default: NAMESPACE:NAME@VERSION.wasm)")
 	return cmd
 }
 
@@ -207,17 +294,15 @@ func newWitPublish(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "publish [flags] [DIR]",
 		Short: "Build a WIT package and publish it",
-		Long:  "Build a WIT package and publish it under the name and version that it says.\n\n" + witDirHelp,
-		Args:  atMostArgs(1),
+		Long: `Build a WIT package and publish it under the name and version that it says. Of a
+workspace all members are published, each after those that it needs; what is published
+already with the same content is left out.
+
+` + witDirHelp,
+		Args: atMostArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			w.setDir(args)
-			return p.packages(s, func(client *packages.Client) error {
-				_, b, err := w.build(c.Context(), &p.packageFlags, client)
-				if err != nil {
-					return err
-				}
-				return p.publish(c.Context(), s, client, b)
-			})
+			return p.publishFolders(c.Context(), s, &w)
 		},
 	}
 	p.flags(cmd)

@@ -1,0 +1,85 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+)
+
+func readText(t *testing.T, name string) string { return string(read(t, name)) }
+
+func TestPackageWorkspace(t *testing.T) {
+	packageProject(t, map[string]string{
+		"wkg.toml":         "[workspace]\nmembers = [\"*/wit\"]\n[workspace.metadata]\nlicense = \"MIT\"\n",
+		"app/wit/app.wit":  "package acme:app@1.0.0;\ninterface api { use acme:log/logger@1.0.0.{level}; run: func(l: level); }",
+		"log/wit/log.wit":  "package acme:log@1.0.0;\ninterface logger { use acme:base/types@1.0.0.{t}; use folder:time/clock@0.1.0.{instant}; enum level { low, high } log: func(at: instant, t: t); }",
+		"zed/wit/base.wit": "package acme:base@1.0.0;\ninterface types { type t = u8; }",
+		"time/t.wit":       "package folder:time@0.1.0;\ninterface clock { type instant = u64; }",
+	})
+	runOK(t, "pkg", "publish", "time")
+	order := []string{"acme:base@1.0.0", "acme:log@1.0.0", "acme:app@1.0.0"}
+	check := func(what, out string, want []string) {
+		t.Helper()
+		lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
+		for i, w := range want {
+			if i >= len(lines) || !strings.HasPrefix(lines[i], w+" ") {
+				t.Errorf("%s prints\n%s, expected %s", what, out, want)
+				return
+			}
+		}
+	}
+	check("dry run", runOK(t, "pkg", "publish", "--workspace", "--dry-run"), order)
+	if errs := runFails(t, "pkg", "list", "acme:base"); !strings.Contains(errs, "not found") {
+		t.Errorf("after a dry run: %s", errs)
+	}
+	out := runOK(t, "wit", "fetch")
+	for _, want := range []string{"acme:base@1.0.0 (zed/wit)", "folder:time@0.1.0 (folder.example)"} {
+		if !strings.Contains(out, want+"\n") {
+			t.Errorf("fetch prints %s, expected %s", out, want)
+		}
+	}
+	for _, file := range []string{"app/wit/deps/acme-log-1.0.0/log.wit", "app/wit/deps/acme-base-1.0.0/base.wit", "log/wit/deps/folder-time-0.1.0/package.wit"} {
+		readText(t, file)
+	}
+	// One lock has all members, and a fetch for one keeps the rest.
+	lock := readText(t, "ashlar.lock")
+	for _, root := range []string{"app/wit", "log/wit", "zed/wit"} {
+		if !strings.Contains(lock, "path = \""+root+"\"") {
+			t.Errorf("the lock has no %s: %s", root, lock)
+		}
+	}
+	wkg := readText(t, "wkg.lock")
+	if !strings.Contains(wkg, "folder:time") || strings.Contains(wkg, "acme:base") {
+		t.Errorf("wkg.lock is %s", wkg)
+	}
+	runOK(t, "wit", "fetch", "zed/wit")
+	runOK(t, "wit", "fetch", "--locked")
+	if readText(t, "ashlar.lock") != lock || readText(t, "wkg.lock") != wkg {
+		t.Errorf("the locks changed: %s\n%s", readText(t, "ashlar.lock"), readText(t, "wkg.lock"))
+	}
+	check("publish", runOK(t, "pkg", "publish", "--workspace"), order)
+	if got := runOK(t, "pkg", "list", "acme:app"); got != "1.0.0\n" {
+		t.Errorf("list: %s", got)
+	}
+	// What is published is left out, and a change without a new version refused.
+	if got := runOK(t, "wit", "publish"); got != "" {
+		t.Errorf("published again: %s", got)
+	}
+	write(t, "app/wit/app.wit", "package acme:app@1.1.0;\ninterface api { use acme:log/logger@1.0.0.{level}; run: func(l: level); more: func(); }")
+	check("publish one", runOK(t, "wit", "publish"), []string{"acme:app@1.1.0"})
+	write(t, "app/wit/app.wit", "package acme:app@1.2.0;\ninterface api { use acme:log/logger@1.0.0.{level}; run: func(l: level); more: func(); }")
+	write(t, "zed/wit/base.wit", "package acme:base@1.0.0;\ninterface types { type t = u16; }")
+	if errs := runFails(t, "wit", "publish"); !strings.Contains(errs, "acme:base@1.0.0 is published already with other content") {
+		t.Errorf("changed: %s", errs)
+	}
+	if got := runOK(t, "pkg", "list", "acme:app"); got != "1.1.0\n1.0.0\n" {
+		t.Errorf("something was published: %s", got)
+	}
+	write(t, "zed/wit/base.wit", "package acme:base@1.0.0;\ninterface types { use acme:app/api@1.2.0.{x}; }")
+	if errs := runFails(t, "wit", "publish"); !strings.Contains(errs, "acme:app@1.2.0 needs acme:log@1.0.0 needs acme:base@1.0.0 needs acme:app@1.2.0") {
+		t.Errorf("a cycle: %s", errs)
+	}
+	write(t, "wkg.toml", "")
+	if errs := runFails(t, "pkg", "publish", "--workspace"); !strings.Contains(errs, "is no workspace") {
+		t.Errorf("no workspace: %s", errs)
+	}
+}
