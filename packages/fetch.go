@@ -1,6 +1,7 @@
 package packages
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -83,6 +84,9 @@ func Fetch(ctx context.Context, o FetchOptions) (*Fetched, error) {
 		return nil, err
 	}
 	f.out.managed = managedEntries(o.Resolver, lockedRoot)
+	if f.own, err = ownPackages(filepath.Join(f.out.dir, depsFolder), f.out.managed); err != nil {
+		return nil, err
+	}
 	root := &overlay{base: os.DirFS(f.out.dir), managed: f.out.managed}
 	deps, err := f.dependencies(ctx, root, true, nil)
 	if err != nil {
@@ -101,9 +105,7 @@ func Fetch(ctx context.Context, o FetchOptions) (*Fetched, error) {
 		return nil, err
 	}
 	for _, p := range f.byName {
-		if !p.embedded {
-			f.out.Lock.Packages = append(f.out.Lock.Packages, p.locked)
-		}
+		f.out.Lock.Packages = append(f.out.Lock.Packages, p.locked)
 	}
 	f.out.Lock.keep(o.Resolver.Lock, func(path string) bool {
 		_, err := os.Stat(filepath.Join(o.Project, filepath.FromSlash(path)))
@@ -122,7 +124,7 @@ func Fetch(ctx context.Context, o FetchOptions) (*Fetched, error) {
 func (f *fetcher) addBuiltin() error {
 	for _, p := range f.out.Resolve.Packages {
 		found := f.byName[p.Name]
-		if p == f.out.Resolve.Main || found != nil && !found.locked.Builtin || found == nil && !f.builtin(p.Name) || f.handmade(p.Name) {
+		if p == f.out.Resolve.Main || found != nil && !found.locked.Builtin || found == nil && !f.builtin(p.Name) || f.own[p.Name] || f.handmade(p.Name) {
 			continue
 		}
 		files := map[string][]byte{"package.wit": []byte(wit.Print(p))}
@@ -163,14 +165,38 @@ type fetcher struct {
 	o      FetchOptions
 	out    *Fetched
 	byName map[wit.PackageName]*fetchedPackage
-	count  int
+	// own are packages of the folder that no fetch wrote.
+	own   map[wit.PackageName]bool
+	count int
 }
 
 type fetchedPackage struct {
 	locked LockedPackage
 	files  map[string][]byte
-	// embedded says that it was found in the content of another one.
-	embedded bool
+	// main is the package, if it is from a registry.
+	main *wit.Package
+	// embedded is what the contents of dependents have of it, if no registry has it; and
+	// from the first of these.
+	embedded *wit.Package
+	from     wit.PackageName
+}
+
+// MixedError is the error for a package of which two others were made with different
+// contents, or one with another than there is.
+type MixedError struct {
+	Package wit.PackageName
+	// Dependents are those that were made with it. The second is empty if it is compared
+	// with what its registry has.
+	Dependents [2]wit.PackageName
+	// Difference says what is not the same.
+	Difference string
+}
+
+func (e *MixedError) Error() string {
+	if e.Dependents[1] == (wit.PackageName{}) {
+		return fmt.Sprintf("%s was made with another %s than its registry has: %s", e.Dependents[0], e.Package, e.Difference)
+	}
+	return fmt.Sprintf("%s and %s were made with different packages %s: %s", e.Dependents[0], e.Dependents[1], e.Package, e.Difference)
 }
 
 func (f *fetcher) builtin(name wit.PackageName) bool {
@@ -199,16 +225,16 @@ func (f *fetcher) relative(target string) (string, error) {
 }
 
 // dependencies finds what the package in a file system refers to, and all that these
-// refer to. direct says that wkg.lock is to have it. embedded is what the content of
-// the package has of others.
-func (f *fetcher) dependencies(ctx context.Context, fsys fs.FS, direct bool, embedded map[wit.PackageName]*wit.Package) ([]LockedDependency, error) {
+// refer to. direct says that wkg.lock is to have it. content has what the content of the
+// package has of others.
+func (f *fetcher) dependencies(ctx context.Context, fsys fs.FS, direct bool, content *wit.Resolve) ([]LockedDependency, error) {
 	names, err := references(fsys)
 	if err != nil {
 		return nil, err
 	}
 	var deps []LockedDependency
 	for _, name := range names {
-		d, err := f.dependency(ctx, name, direct, embedded[name])
+		d, err := f.dependency(ctx, name, direct, content)
 		if err != nil {
 			return nil, err
 		}
@@ -234,8 +260,30 @@ func references(fsys fs.FS) ([]wit.PackageName, error) {
 	return slices.SortedFunc(maps.Keys(names), comparePackages), nil
 }
 
+// ownPackages returns the packages of a folder deps that no fetch wrote.
+func ownPackages(deps string, managed map[string]bool) (map[wit.PackageName]bool, error) {
+	entries, err := os.ReadDir(deps)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	own := map[wit.PackageName]bool{}
+	for _, e := range entries {
+		if managed[e.Name()] {
+			continue
+		}
+		// What can't be read is complained of where it is needed.
+		if name, _, err := readLocalPackage(filepath.Join(deps, e.Name())); err == nil {
+			own[name] = true
+		}
+	}
+	return own, nil
+}
+
 // dependency finds a package that is referred to. It is nil for what is not locked.
-func (f *fetcher) dependency(ctx context.Context, name wit.PackageName, direct bool, embedded *wit.Package) (*LockedDependency, error) {
+func (f *fetcher) dependency(ctx context.Context, name wit.PackageName, direct bool, content *wit.Resolve) (*LockedDependency, error) {
+	if f.own[name] {
+		return nil, nil
+	}
 	ref, req := Ref{name.Namespace, name.Name}, AnyVersion
 	if name.Version != "" {
 		v, err := ParseVersion(name.Version)
@@ -269,14 +317,63 @@ func (f *fetcher) dependency(ctx context.Context, name wit.PackageName, direct b
 		if err == nil && dep.Name != name {
 			err = &VersionError{name, dep.Name}
 		}
-		if isMissing(err) && embedded != nil {
-			if f.byName[name] == nil {
-				f.byName[name] = &fetchedPackage{files: map[string][]byte{"package.wit": []byte(wit.Print(embedded))}, embedded: true}
+		switch part := embeddedIn(content, name); {
+		case part == nil:
+		case isMissing(err):
+			dep.Name, err = name, f.embed(ctx, content, part)
+		case err == nil:
+			if changes := wit.BreakingChanges(part, f.byName[name].main); len(changes) > 0 {
+				err = &MixedError{name, [2]wit.PackageName{content.Main.Name}, changes[0].String()}
 			}
-			return nil, nil
 		}
 	}
 	return dep, err
+}
+
+// embeddedIn returns what the content of a package has of another one, or nil.
+func embeddedIn(content *wit.Resolve, name wit.PackageName) *wit.Package {
+	if content == nil {
+		return nil
+	}
+	for _, p := range content.Packages {
+		if p.Name == name && p != content.Main {
+			return p
+		}
+	}
+	return nil
+}
+
+// embed takes a part of a package from the content of another one.
+func (f *fetcher) embed(ctx context.Context, content *wit.Resolve, part *wit.Package) error {
+	p := f.byName[part.Name]
+	switch {
+	case p == nil:
+		p = &fetchedPackage{from: content.Main.Name, locked: LockedPackage{Name: part.Name, Embedded: true}}
+		if err := f.add(part.Name, p); err != nil {
+			return err
+		}
+	case p.embedded == nil:
+		return nil // it was found meanwhile
+	default:
+		merged, err := wit.MergePackages(p.embedded, part)
+		if err != nil {
+			return &MixedError{part.Name, [2]wit.PackageName{p.from, content.Main.Name}, err.Error()}
+		}
+		part = merged
+	}
+	p.embedded = part
+	text := []byte(wit.Print(part))
+	if bytes.Equal(text, p.files["package.wit"]) {
+		return nil
+	}
+	p.files = map[string][]byte{"package.wit": text}
+	deps, err := f.dependencies(ctx, &overlay{files: p.files}, false, content)
+	for _, d := range deps {
+		if !slices.ContainsFunc(p.locked.Dependencies, func(o LockedDependency) bool { return o.Name == d.Name }) {
+			p.locked.Dependencies = append(p.locked.Dependencies, d)
+		}
+	}
+	return err
 }
 
 // keepWkg keeps what wkg.lock has of what is built in, which wkg takes from a registry.
@@ -314,7 +411,7 @@ func (f *fetcher) registry(ctx context.Context, ref Ref, req Requirement, direct
 	if direct {
 		f.out.Wkg.Add(ref, r.Registry, WkgVersion{req, r.Version, r.Digest})
 	}
-	if p := f.byName[name]; p != nil && !p.embedded {
+	if p := f.byName[name]; p != nil && p.embedded == nil {
 		return name, nil
 	}
 	content, err := r.Content(ctx)
@@ -331,18 +428,15 @@ func (f *fetcher) registry(ctx context.Context, ref Ref, req Requirement, direct
 	if decoded.Main.Name != name {
 		return name, fmt.Errorf("%s: its content is package %s", name, decoded.Main.Name)
 	}
-	embedded := map[wit.PackageName]*wit.Package{}
-	for _, p := range decoded.Packages {
-		embedded[p.Name] = p
-	}
 	p := &fetchedPackage{
 		locked: LockedPackage{Name: name, Registry: r.Registry, Digest: r.Digest, Manifest: r.Manifest, Signer: r.Signer},
 		files:  map[string][]byte{"package.wit": []byte(wit.Print(decoded.Main))},
+		main:   decoded.Main,
 	}
 	if err := f.add(name, p); err != nil {
 		return name, err
 	}
-	p.locked.Dependencies, err = f.dependencies(ctx, &overlay{files: p.files}, false, embedded)
+	p.locked.Dependencies, err = f.dependencies(ctx, &overlay{files: p.files}, false, decoded)
 	return name, err
 }
 

@@ -250,6 +250,59 @@ func TestFetchEmbedded(t *testing.T) {
 	}
 }
 
+// Two packages have different parts of one that nobody has, and of what that needs.
+func TestFetchEmbeddedParts(t *testing.T) {
+	const (
+		base  = "package acme:base@0.1.0;\ninterface t { type small = u8; type large = u64; }"
+		time  = "package acme:time@0.1.0;\ninterface clock { use acme:base/t@0.1.0.{small, large}; type instant = large; type tick = small; resource timer { stop: func(); start: func(); } now: func() -> instant; }\ninterface zone { use clock.{instant}; type at = instant; }"
+		one   = "package acme:one@1.0.0;\ninterface i { use acme:time/clock@0.1.0.{instant}; f: func() -> instant; }"
+		two   = "package acme:two@1.0.0;\ninterface i { use acme:time/clock@0.1.0.{tick, timer}; use acme:time/zone@0.1.0.{at}; f: func(t: borrow<timer>, a: at) -> tick; }"
+		three = "package acme:three@1.0.0;\ninterface i { use acme:time/clock@0.1.0.{tick}; f: func() -> tick; }"
+		app   = "package my:app@0.1.0;\nworld app { import acme:one/i@1.0.0; import acme:two/i@1.0.0; }"
+	)
+	remove := func(p *project, name string) {
+		if err := os.RemoveAll(filepath.Join(string(p.registry), "acme", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := newProject(t, map[string]string{"wit/app.wit": app})
+	publishWIT(t, p.registry, base, time, one, two)
+	remove(p, "time")
+	remove(p, "base")
+	p.mustFetch()
+	r, err := wit.ParsePath(filepath.Join(p.dir, "wit"), wit.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	merged := r.Package(wit.PackageName{Namespace: "acme", Name: "time", Version: "0.1.0"})
+	for _, name := range []string{"instant", "tick", "timer"} {
+		if merged.Interface("clock").Type(name) == nil {
+			t.Errorf("there is no %s in %s", name, wit.Print(merged))
+		}
+	}
+	if _, err := p.fetch(true); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(p.read(LockFile), "name = \"acme:base\"\nversion = \"0.1.0\"\nembedded = true") {
+		t.Errorf("the lock is %s", p.read(LockFile))
+	}
+
+	// The third was made with another package of that name.
+	p.write("wit/app.wit", strings.Replace(app, "}", "import acme:three/i@1.0.0; }", 1))
+	publishWIT(t, p.registry, strings.Replace(base, "small = u8", "small = u16", 1), time, three)
+	remove(p, "time")
+	remove(p, "base")
+	var mixed *MixedError
+	if _, err := p.fetch(false); !errors.As(err, &mixed) || !strings.Contains(err.Error(), "made with different packages acme:") || !strings.Contains(err.Error(), "u16") {
+		t.Errorf("mixed: %v", err)
+	}
+	// So it is if the registry has the package after all.
+	publishWIT(t, p.registry, base, time)
+	if _, err := p.fetch(false); !errors.As(err, &mixed) || !strings.Contains(err.Error(), "acme:three@1.0.0 was made with another acme:time@0.1.0 than its registry has") {
+		t.Errorf("mixed with a registry's: %v", err)
+	}
+}
+
 // What somebody made at the place of a package is not overwritten.
 func TestFetchInTheWay(t *testing.T) {
 	p := newProject(t, map[string]string{
@@ -259,6 +312,25 @@ func TestFetchInTheWay(t *testing.T) {
 	publishWIT(t, p.registry, timeWIT)
 	if _, err := p.fetch(false); err == nil || !strings.Contains(err.Error(), "is there already") {
 		t.Errorf("fetched over it: %v", err)
+	}
+}
+
+// What somebody put into deps counts for all packages.
+func TestFetchOwn(t *testing.T) {
+	p := newProject(t, map[string]string{
+		"wit/app.wit":         "package my:app@0.1.0;\nworld app { import acme:log/logger@1.2.0; import wasi:io/poll@0.2.3; }",
+		"wit/deps/mine/t.wit": timeWIT,
+		"wit/deps/io.wit":     "package wasi:io@0.2.3;\ninterface poll { resource pollable; }",
+	})
+	publishWIT(t, p.registry, timeWIT, logWIT)
+	p.mustFetch()
+	for _, name := range []string{"acme-time-0.1.0", "wasi-io-0.2.3"} {
+		if existsIn(filepath.Join(p.dir, "wit", "deps"), name) {
+			t.Errorf("%s was fetched", name)
+		}
+	}
+	if _, err := p.fetch(true); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -54,6 +54,12 @@ import (
 //	version = "0.2.0"
 //	builtin = true
 //
+//	# In no registry: what the contents of packages that depend on it have of it.
+//	[[package]]
+//	name = "acme:base"
+//	version = "1.0.0"
+//	embedded = true
+//
 // Each dependency is a package of the lock, each package is a dependency of some
 // other or a root. Packages are sorted by name and version, dependencies by name,
 // requirement and version, roots by path; there is one way to write a lock.
@@ -69,13 +75,14 @@ type LockedRoot struct {
 }
 
 // LockedPackage is a package of a [Lock]. It comes from a registry, or a path, or is
-// built in.
+// built in, or embedded in others.
 type LockedPackage struct {
 	// Name has the version, which may be empty if the package is from a path.
 	Name     wit.PackageName
 	Registry string
 	Path     string
 	Builtin  bool
+	Embedded bool
 	Digest   Digest
 	Manifest Digest
 	// Signer is empty if no signature was checked.
@@ -136,21 +143,21 @@ func ParseLock(b []byte) (*Lock, error) {
 }
 
 func readLockedPackage(t *tomlTable) LockedPackage {
-	p := LockedPackage{Name: readLockedName(t), Registry: t.text("registry", ""), Builtin: t.flag("builtin"), Signer: t.text("signer", "")}
+	p := LockedPackage{Name: readLockedName(t), Registry: t.text("registry", ""), Builtin: t.flag("builtin"), Embedded: t.flag("embedded"), Signer: t.text("signer", "")}
 	p.Path, _ = parseText(t, "path", parseLockPath)
 	p.Digest, _ = parseText(t, "digest", ParseDigest)
 	p.Manifest, _ = parseText(t, "manifest", ParseDigest)
 	p.Dependencies = readDependencies(t)
 	t.end()
 	from := 0
-	for _, is := range []bool{p.Registry != "", p.Path != "", p.Builtin} {
+	for _, is := range []bool{p.Registry != "", p.Path != "", p.Builtin, p.Embedded} {
 		if is {
 			from++
 		}
 	}
 	switch {
 	case from != 1:
-		t.fail(errors.New("expected one of registry, path, builtin = true"))
+		t.fail(errors.New("expected one of registry, path, builtin = true, embedded = true"))
 	case p.Name.Version == "" && p.Path == "":
 		t.fail(errors.New("has no version"))
 	case p.Registry != "" && p.Digest == "":
@@ -278,6 +285,9 @@ func (l *Lock) Encode() []byte {
 		}
 		if p.Builtin {
 			b.WriteString("builtin = true\n")
+		}
+		if p.Embedded {
+			b.WriteString("embedded = true\n")
 		}
 		encodeDependencies(&b, p.Dependencies)
 	}

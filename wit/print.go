@@ -257,7 +257,7 @@ func (p *printer) worldItem(verb string, item *WorldItem, pkg *Package) {
 
 // path prints the name of an interface as seen from a package.
 func (p *printer) path(i *Interface, from *Package) {
-	if i.Package == from {
+	if i.Package.Name == from.Name {
 		p.print(escape(i.Name))
 		return
 	}

@@ -73,6 +73,8 @@ func lockedFrom(p *packages.LockedPackage) string {
 	switch {
 	case p.Builtin:
 		return "comes with ashlar"
+	case p.Embedded:
+		return "part of what depends on it"
 	case p.Path != "":
 		return p.Path
 	}
