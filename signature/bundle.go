@@ -67,7 +67,9 @@ func preAuthEncoding(payloadType string, payload []byte) []byte {
 	return fmt.Appendf(nil, "DSSEv1 %d %s %d %s", len(payloadType), payloadType, len(payload), payload)
 }
 
-// encodeBundle writes a bundle as protobuf-specs' sigstore_bundle.proto has it.
+// encodeBundle writes a bundle as protobuf-specs' sigstore_bundle.proto has it. The
+// envelope has no keyid: cosign writes none, and refuses one that is not the SHA-256
+// of the key as SSH encodes it, which the hint is not.
 func encodeBundle(hint string, payload, sig []byte) ([]byte, error) {
 	type object = map[string]any
 	type list = []any
@@ -78,7 +80,7 @@ func encodeBundle(hint string, payload, sig []byte) ([]byte, error) {
 	}{
 		MediaTypeBundle,
 		object{"publicKey": object{"hint": hint}},
-		object{"payload": payload, "payloadType": payloadType, "signatures": list{object{"keyid": hint, "sig": sig}}},
+		object{"payload": payload, "payloadType": payloadType, "signatures": list{object{"sig": sig}}},
 	})
 }
 
