@@ -3,13 +3,11 @@ package packages
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -260,25 +258,6 @@ func references(fsys fs.FS) ([]wit.PackageName, error) {
 	return slices.SortedFunc(maps.Keys(names), comparePackages), nil
 }
 
-// ownPackages returns the packages of a folder deps that no fetch wrote.
-func ownPackages(deps string, managed map[string]bool) (map[wit.PackageName]bool, error) {
-	entries, err := os.ReadDir(deps)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	own := map[wit.PackageName]bool{}
-	for _, e := range entries {
-		if managed[e.Name()] {
-			continue
-		}
-		// What can't be read is complained of where it is needed.
-		if name, _, err := readLocalPackage(filepath.Join(deps, e.Name())); err == nil {
-			own[name] = true
-		}
-	}
-	return own, nil
-}
-
 // dependency finds a package that is referred to. It is nil for what is not locked.
 func (f *fetcher) dependency(ctx context.Context, name wit.PackageName, direct bool, content *wit.Resolve) (*LockedDependency, error) {
 	if f.own[name] {
@@ -440,99 +419,6 @@ func (f *fetcher) registry(ctx context.Context, ref Ref, req Requirement, direct
 	return name, err
 }
 
-// packagePattern finds the declaration of a package in WIT.
-var packagePattern = regexp.MustCompile(`(?m)^[ \t]*package[ \t]+([a-z0-9:-]+)(?:@([0-9A-Za-z.+-]+))?[ \t]*;`)
-
-// local takes a package from a folder or file.
-func (f *fetcher) local(ctx context.Context, ref Ref, from string) (name wit.PackageName, err error) {
-	if !filepath.IsAbs(from) {
-		from = filepath.Join(f.o.Project, from)
-	}
-	p := &fetchedPackage{}
-	if name, p.files, err = readLocalPackage(from); err != nil {
-		return name, fmt.Errorf("package %s: %w", ref, err)
-	}
-	if refOf(name) != ref {
-		return name, fmt.Errorf("package %s: %s has package %s", ref, from, refOf(name))
-	}
-	if f.byName[name] != nil {
-		return name, nil
-	}
-	if p.locked.Path, err = f.relative(from); err != nil {
-		return name, fmt.Errorf("package %s: %w", ref, err)
-	}
-	p.locked.Name = name
-	if err := f.add(name, p); err != nil {
-		return name, err
-	}
-	p.locked.Dependencies, err = f.dependencies(ctx, &overlay{files: p.files}, true, nil)
-	return name, err
-}
-
-// readLocalPackage returns what a folder or file says that it is, and its files.
-func readLocalPackage(from string) (name wit.PackageName, files map[string][]byte, err error) {
-	if files, err = readWITFiles(from); err != nil {
-		return name, nil, err
-	}
-	declared := false
-	for _, file := range sortedKeys(files) {
-		m := packagePattern.FindSubmatch(files[file])
-		if m == nil {
-			continue
-		}
-		ref, err := ParseRef(string(m[1]))
-		if err != nil {
-			return name, nil, fmt.Errorf("%s: %w", from, err)
-		}
-		if declared && refOf(name) != ref {
-			return name, nil, fmt.Errorf("%s has the packages %s and %s", from, refOf(name), ref)
-		}
-		declared = true
-		name = wit.PackageName{Namespace: ref.Namespace, Name: ref.Name, Version: string(m[2])}
-	}
-	if !declared {
-		return name, nil, fmt.Errorf("%s has no package", from)
-	}
-	return name, files, nil
-}
-
-// readWITFiles returns the WIT of a folder, or of a file, by file names.
-func readWITFiles(from string) (map[string][]byte, error) {
-	info, err := os.Stat(from)
-	if err != nil {
-		return nil, err
-	}
-	names := []string{from}
-	if info.IsDir() {
-		if names, err = filepath.Glob(filepath.Join(from, "*.wit")); err != nil {
-			return nil, err
-		}
-	}
-	files := map[string][]byte{}
-	for _, name := range names {
-		b, err := readFile(name, maxLocalContent)
-		if err != nil {
-			return nil, err
-		}
-		if !info.IsDir() && strings.HasPrefix(string(b), "\x00asm") {
-			r, world, err := wit.Decode(b)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", from, err)
-			}
-			if world != nil {
-				return nil, fmt.Errorf("%s: is a component, not a WIT package", from)
-			}
-			b = []byte(wit.Print(r.Main))
-			name = "package.wit"
-		}
-		files[filepath.Base(name)] = b
-	}
-	if len(files) == 0 {
-		return nil, errors.New("there is no WIT")
-	}
-	return files, nil
-}
-
 // folderName is the name of the folder below deps for a package, as wkg has it.
 func folderName(name wit.PackageName) string {
 	return strings.NewReplacer(":", "-", "@", "-").Replace(name.String())
@@ -562,87 +448,4 @@ func managedEntries(r *Resolver, root string) map[string]bool {
 		}
 	}
 	return names
-}
-
-// CheckLocks compares the locks with those that the resolver has. The error is a
-// *[DriftError]. A lock that is not there is not compared.
-func (f *Fetched) CheckLocks(r *Resolver) error {
-	var changes []string
-	if r.Lock != nil {
-		changes = append(changes, differences(LockFile, string(r.Lock.Encode()), string(f.Lock.Encode()))...)
-	}
-	if r.Wkg != nil && len(r.Wkg.Packages) > 0 {
-		changes = append(changes, differences(WkgLockFile, string(r.Wkg.Encode()), string(f.Wkg.Encode()))...)
-	}
-	if len(changes) > 0 {
-		return &DriftError{changes}
-	}
-	return nil
-}
-
-// differences lists the parts of a lock that only one of two has.
-func differences(file, old, now string) []string {
-	if old == now {
-		return nil
-	}
-	parts := func(s string) []string { return strings.Split(s, "\n\n") }
-	var all []string
-	for _, d := range []struct {
-		what     string
-		in, from []string
-	}{{"no longer", parts(old), parts(now)}, {"now", parts(now), parts(old)}} {
-		for _, p := range d.in {
-			if !slices.Contains(d.from, p) {
-				all = append(all, fmt.Sprintf("%s: %s %s", file, d.what, strings.Join(strings.Fields(p), " ")))
-			}
-		}
-	}
-	if len(all) == 0 {
-		all = append(all, file+": is in another order")
-	}
-	return all
-}
-
-// WriteLocks writes the locks, if they change, into the folder of the project.
-func (f *Fetched) WriteLocks(project string) error {
-	if err := f.Wkg.Write(filepath.Join(project, WkgLockFile)); err != nil {
-		return err
-	}
-	return f.Lock.Write(filepath.Join(project, LockFile))
-}
-
-// WriteDeps writes the subfolder deps. What earlier fetches wrote and is no longer
-// needed is removed, and nothing else.
-func (f *Fetched) WriteDeps() error {
-	deps := filepath.Join(f.dir, depsFolder)
-	for _, name := range sortedKeys(f.managed) {
-		if f.deps[name] == nil {
-			if err := os.RemoveAll(filepath.Join(deps, name)); err != nil {
-				return err
-			}
-		}
-	}
-	for _, name := range sortedKeys(f.deps) {
-		folder := filepath.Join(deps, name)
-		if err := os.MkdirAll(folder, 0o777); err != nil {
-			return err
-		}
-		old, err := os.ReadDir(folder)
-		if err != nil {
-			return err
-		}
-		for _, e := range old {
-			if f.deps[name][e.Name()] == nil && strings.HasSuffix(e.Name(), ".wit") {
-				if err := os.Remove(filepath.Join(folder, e.Name())); err != nil {
-					return err
-				}
-			}
-		}
-		for _, file := range sortedKeys(f.deps[name]) {
-			if err := writeChanged(filepath.Join(folder, file), f.deps[name][file]); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
