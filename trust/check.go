@@ -2,6 +2,7 @@ package trust
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -13,9 +14,8 @@ import (
 
 // Artifact is what a policy is asked about.
 type Artifact struct {
-	// Reference is where it is: HOST/NAME without tag and digest, oci: and the path
-	// of a layout on disk, or file: and the path of the folder of a local registry
-	// of packages. Paths are absolute, with '/'. It may be empty.
+	// Reference is where it is: HOST/NAME without tag and digest, or oci: and the path
+	// of a layout on disk, absolute and with '/'. It may be empty.
 	Reference string
 	// Package is its name as namespace:name, or empty if it was not named as one.
 	Package string
@@ -29,11 +29,16 @@ type Artifact struct {
 	Now time.Time
 }
 
+// name is the package, and the reference with the digest.
 func (a *Artifact) name() string {
-	if a.Package != "" && a.Reference != "" {
-		return a.Package + " (" + a.Reference + ")"
+	name := a.Reference
+	if a.Manifest != nil {
+		name += fmt.Sprintf("@sha256:%x", sha256.Sum256(a.Manifest))
 	}
-	return a.Package + a.Reference
+	if a.Package != "" {
+		return a.Package + " (" + name + ")"
+	}
+	return name
 }
 
 // Decision is why an artifact may be used.

@@ -10,31 +10,18 @@ import (
 // between slashes for one or more segments.
 type pattern struct {
 	text     string
-	scheme   string // of names that have one
+	layout   bool // of layouts on disk
 	segments []string
 }
 
 const doubleStar = "**"
 
-// Schemes of references that are in no registry.
-const (
-	SchemeLayout = "oci:"
-	SchemeFile   = "file:"
-)
-
-// cutScheme cuts the scheme off a reference that has one.
-func cutScheme(name string) (scheme, rest string) {
-	for _, s := range []string{SchemeLayout, SchemeFile} {
-		if rest, ok := strings.CutPrefix(name, s); ok {
-			return s, rest
-		}
-	}
-	return "", name
-}
+// SchemeLayout begins references to layouts on disk.
+const SchemeLayout = "oci:"
 
 func newPattern(text string) (pattern, error) {
 	p := pattern{text: text}
-	p.scheme, text = cutScheme(text)
+	text, p.layout = strings.CutPrefix(text, SchemeLayout)
 	p.segments = strings.Split(text, "/")
 	double := 0
 	for _, s := range p.segments {
@@ -72,13 +59,13 @@ func newPackagePattern(text string) (pattern, error) {
 // error.
 func newReferencePattern(text string) (pattern, error) {
 	p, err := newPattern(text)
-	if err != nil || p.scheme != "" || text == doubleStar {
+	if err != nil || p.layout || text == doubleStar {
 		return p, err
 	}
 	_, name, ok := strings.Cut(text, "/")
 	switch {
 	case !ok:
-		return p, fmt.Errorf("pattern %q: expected HOST/NAME, oci:FOLDER or file:FOLDER", text)
+		return p, fmt.Errorf("pattern %q: expected HOST/NAME or oci:FOLDER", text)
 	case strings.ContainsAny(name, ":@"):
 		return p, fmt.Errorf("pattern %q: has a tag or digest, which rules don't look at", text)
 	case text != strings.ToLower(text):
@@ -88,8 +75,8 @@ func newReferencePattern(text string) (pattern, error) {
 }
 
 func (p *pattern) match(name string) bool {
-	scheme, name := cutScheme(name)
-	return scheme == p.scheme && matchSegments(p.segments, strings.Split(name, "/"))
+	name, layout := strings.CutPrefix(name, SchemeLayout)
+	return layout == p.layout && matchSegments(p.segments, strings.Split(name, "/"))
 }
 
 func matchSegments(pattern, name []string) bool {

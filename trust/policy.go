@@ -34,13 +34,14 @@ const File = "trust.yaml"
 //	        source: git+https://git.example/acme/**
 //	      - https://slsa.dev/verification_summary/v1
 //	    yanked: refuse               # or accept; refuse unless said
-//	  - references: ["localhost:5000/**", "oci:**", "file:**"]
+//	  - references: ["localhost:5000/**", "oci:/srv/images/**"]
 //	    decision: accept             # or refuse: whatever it has
 //
 // The first rule that matches decides. A rule matches an artifact that has a package
 // or a reference that one of its patterns matches; see [Artifact] for what these are.
 // In a pattern, '*' stands for any characters but '/' and ':', and '**' between
-// slashes for one or more parts of a path.
+// slashes for one or more parts of a path. "oci:**" matches all layouts on disk, and
+// "**" all registries.
 //
 // A rule that names keys is fulfilled by:
 //

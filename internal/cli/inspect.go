@@ -91,6 +91,7 @@ is not downloaded.`,
 	}
 	output.flags(cmd)
 	regs.readFlags(cmd)
+	regs.unchecked = true
 	return cmd
 }
 

@@ -180,6 +180,7 @@ func (l *compiling) flags(c *cobra.Command) {
 	c.Flags().Var(&l.maxFile, "max-file", "bytes that the file may have")
 	l.cacheDir.flags(c)
 	l.readFlags(c)
+	l.policies.flags(c)
 }
 
 // read reads or pulls what a word of the command line names.

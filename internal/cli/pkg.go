@@ -88,7 +88,7 @@ func (p *packageFlags) packages(s *streams, f func(*packages.Client) error) erro
 
 // resolver returns what chooses the versions of packages that are taken.
 func (p *packageFlags) resolver(client *packages.Client) *packages.Resolver {
-	return &packages.Resolver{Client: client}
+	return &packages.Resolver{Client: client, Verify: p.policies.verify()}
 }
 
 func parseSpec(word string) (packages.Spec, error) {
@@ -157,6 +157,7 @@ name, version and digest. A file that ends with .wit gets the text of a WIT pack
 		},
 	}
 	p.flags(cmd)
+	p.policies.flags(cmd)
 	cmd.Flags().StringVarP(&out, "out", "o", "", "`file` to write, or - for stdout (default: NAMESPACE_NAME@VERSION.wasm)")
 	return cmd
 }

@@ -189,6 +189,7 @@ What is published already with the same content is left out.`,
 		},
 	}
 	p.flags(cmd)
+	p.policies.flags(cmd)
 	cmd.Flags().BoolVar(&w.workspace, "workspace", false, "publish all packages of the workspace")
 	return cmd
 }

@@ -33,6 +33,10 @@ reference with the digest. The file is written only if everything is right.
 				return err
 			}
 			return r.client(s, limit, func(client *oci.Client) error {
+				ref, err := r.trusted(c.Context(), client, ref)
+				if err != nil {
+					return err
+				}
 				if out == "-" {
 					a, err := client.Pull(c.Context(), ref)
 					if err != nil {
@@ -48,7 +52,7 @@ reference with the digest. The file is written only if everything is right.
 					}
 				}
 				var a *oci.Artifact
-				err := replaceFile(name, func(f *os.File) (err error) {
+				err = replaceFile(name, func(f *os.File) (err error) {
 					a, err = client.PullTo(c.Context(), ref, f)
 					return artifactError(err)
 				})
@@ -62,6 +66,7 @@ reference with the digest. The file is written only if everything is right.
 		},
 	}
 	r.readFlags(cmd)
+	r.policies.flags(cmd)
 	cmd.Flags().Var(&limit, "max-file", "bytes that the file may have")
 	cmd.Flags().StringVarP(&out, "out", "o", "", "`file` to write, or - for stdout (default: the last part of the name, with .wasm)")
 	return cmd

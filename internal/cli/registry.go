@@ -25,6 +25,7 @@ type registries struct {
 	caCerts   []string
 	mirrors   []string
 	artifactCache
+	policies
 	offline bool
 }
 
@@ -167,6 +168,10 @@ func (r *registries) load(ctx context.Context, s *streams, word string, limit by
 	f := &file{path: word}
 	if remote {
 		err = r.client(s, limit, func(c *oci.Client) error {
+			ref, err := r.trusted(ctx, c, ref)
+			if err != nil {
+				return err
+			}
 			a, err := c.Pull(ctx, ref)
 			if err == nil {
 				f.bytes = a.Layer

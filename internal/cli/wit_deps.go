@@ -181,6 +181,7 @@ its subfolder deps/. What is there by hand stays, and counts.
 		},
 	}
 	p.flags(cmd)
+	p.policies.flags(cmd)
 	w.lockedFlag(cmd)
 	return cmd
 }
@@ -235,6 +236,7 @@ func newWitUpdate(s *streams) *cobra.Command {
 		},
 	}
 	p.flags(cmd)
+	p.policies.flags(cmd)
 	cmd.Flags().StringVarP(&w.dir, "wit-dir", "d", "", "`folder` of WIT (default: wit, or each member of the workspace)")
 	return cmd
 }
@@ -283,6 +285,7 @@ that wkg.toml has.
 		},
 	}
 	p.flags(cmd)
+	p.policies.flags(cmd)
 	w.lockedFlag(cmd)
 	cmd.Flags().StringVarP(&out, "out", "o", "", "`file` or folder to write (default: NAMESPACE:NAME@VERSION.wasm)")
 	return cmd
@@ -306,6 +309,7 @@ already with the same content is left out.
 		},
 	}
 	p.flags(cmd)
+	p.policies.flags(cmd)
 	w.lockedFlag(cmd)
 	return cmd
 }
