@@ -214,7 +214,7 @@ func (t *transfer) request(ctx context.Context, repo *remote.Repository) error {
 	}
 	idle := time.AfterFunc(idleTimeout, func() { cancel(fmt.Errorf("nothing came for %v", idleTimeout)) })
 	defer idle.Stop()
-	buf := make([]byte, 256<<10)
+	buf := make([]byte, min(t.desc.Size+1, 256<<10))
 	for {
 		n, err := resp.Body.Read(buf)
 		if n > 0 {

@@ -5,12 +5,10 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
 
 	"github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 	"oras.land/oras-go/v2/registry/remote"
-	"oras.land/oras-go/v2/registry/remote/errcode"
 )
 
 // pushRemote pushes blobs that are not there, and then the manifest.
@@ -61,60 +59,26 @@ func (c *Client) pushBlob(ctx context.Context, repo *remote.Repository, d v1.Des
 	if err != nil || exists {
 		return err
 	}
-	open := func() (io.ReadCloser, error) {
-		b, err := content(ctx)
-		if err != nil {
-			return nil, err
-		}
-		r := &countedReader{r: bytes.NewReader(b)}
-		if counted {
-			r.meter = c.progress.begin(int64(len(b)))
-		}
-		return r, nil
-	}
-	for attempt := 0; ; attempt++ {
-		err := c.upload(ctx, repo, d, from, open)
-		if err == nil || attempt+1 >= maxAttempts || ctx.Err() != nil || !uploadRetryable(err) {
-			return err
-		}
-		if err := sleep(ctx, c.backoff.wait(attempt)); err != nil {
-			return err
-		}
-	}
-}
-
-func (c *Client) upload(ctx context.Context, repo *remote.Repository, d v1.Descriptor, from string, open func() (io.ReadCloser, error)) error {
 	if from != "" {
-		return repo.Mount(ctx, d, from, open)
+		mounted := true
+		err := repo.Mount(ctx, d, from, func() (io.ReadCloser, error) {
+			mounted = false
+			return nil, errNotMounted
+		})
+		if mounted || !errors.Is(err, errNotMounted) {
+			return err
+		}
 	}
-	body, err := open()
+	b, err := content(ctx)
 	if err != nil {
 		return err
 	}
-	defer body.Close()
-	return repo.Blobs().Push(ctx, d, body)
-}
-
-// uploadRetryable reports whether an upload may work when it is begun anew. What
-// was sent can't be sent again by the transport, so its failures count here.
-func uploadRetryable(err error) bool {
-	var resp *errcode.ErrorResponse
-	if errors.As(err, &resp) {
-		return resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusRequestTimeout
+	u := &upload{repo: repo, desc: d, content: b, backoff: c.backoff}
+	if counted {
+		u.meter = c.progress.begin(d.Size)
 	}
-	return retryable(err)
+	return u.run(ctx)
 }
 
-// countedReader tells how much was read.
-type countedReader struct {
-	r     *bytes.Reader
-	meter *meter
-}
-
-func (r *countedReader) Read(p []byte) (int, error) {
-	n, err := r.r.Read(p)
-	r.meter.set(r.r.Size() - int64(r.r.Len()))
-	return n, err
-}
-
-func (r *countedReader) Close() error { return nil }
+// errNotMounted tells that a registry does not take a blob from another repository.
+var errNotMounted = errors.New("not mounted")

@@ -42,7 +42,9 @@ type Options struct {
 	Auth Auth
 	// Anonymous lets a registry with tokens give everybody one to read with.
 	Anonymous bool
-	// Referrers says that it has the API for them.
+	// Handler is the registry; nil means one in memory.
+	Handler http.Handler
+	// Referrers says that the one in memory has the API for them.
 	Referrers bool
 	// Fault sees every request before the registry does, and may answer it itself:
 	// then it returns true.
@@ -64,7 +66,10 @@ type Registry struct {
 // Start starts a registry that ends with the test.
 func Start(t testing.TB, o Options) *Registry {
 	t.Helper()
-	r := &Registry{o: o, next: registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(o.Referrers))}
+	r := &Registry{o: o, next: o.Handler}
+	if r.next == nil {
+		r.next = registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(o.Referrers))
+	}
 	s := httptest.NewUnstartedServer(r)
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	if o.TLS {
@@ -78,6 +83,9 @@ func Start(t testing.TB, o Options) *Registry {
 	r.Host = s.Listener.Addr().String()
 	return r
 }
+
+// Handler returns the registry without its faults and credentials.
+func (r *Registry) Handler() http.Handler { return r.next }
 
 // Close ends the registry before the test does.
 func (r *Registry) Close() { r.server.Close() }
