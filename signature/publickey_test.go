@@ -197,16 +197,16 @@ func TestParsePublicKeyRefuses(t *testing.T) {
 	}
 	good := pkix(t, allKeys(t)["ecdsa-p256"].Public())
 	for what, c := range map[string]struct{ text, want string }{
-		"nothing":     {"", "neither a PEM public key nor an nkey"},
-		"large":       {strings.Repeat("A", maxKeyFile+1), "more than"},
-		"certificate": {strings.ReplaceAll(good, "PUBLIC KEY", "CERTIFICATE"), `PEM "CERTIFICATE", expected PUBLIC KEY`},
-		"two":         {good + good, "more than one"},
-		"damaged":     {strings.Replace(good, "MFkw", "MFkx", 1), "decode public key"},
-		"P-224":       {pkix(t, p224.Public()), "P-256, P-384 or P-521"},
-		"X25519":      {pkix(t, x25519.PublicKey()), "no Ed25519, ECDSA or RSA key"},
-		"RSA 1024":    {pkix(t, &rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), 1023, 1), E: 65537}), "not 1024"},
-		"RSA 9000":    {pkix(t, &rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), 8999, 1), E: 65537}), "not 9000"},
-		"small order": {pkix(t, ed25519.PublicKey(make([]byte, 32))), "small order"},
+		"nothing":                    {"", "neither a PEM public key nor an nkey"},
+		"large":                      {strings.Repeat("A", maxKeyFile+1), "more than"},
+		"certificate":                {strings.ReplaceAll(good, "PUBLIC KEY", "CERTIFICATE"), `PEM "CERTIFICATE", expected PUBLIC KEY`},
+		"two":                        {good + good, "more than one"},
+		"damaged":                    {strings.Replace(good, "MFkw", "MFkx", 1), "decode public key"},
+		"P-224":                      {pkix(t, p224.Public()), "P-256, P-384 or P-521"},
+		"X25519":                     {pkix(t, x25519.PublicKey()), "no Ed25519, ECDSA or RSA key"},
+		"RSA 1024":                   {pkix(t, &rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), 1023, 1), E: 65537}), "not 1024"},
+		"RSA 9000":                   {pkix(t, &rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), 8999, 1), E: 65537}), "not 9000"},
+		"small order":                {pkix(t, ed25519.PublicKey(make([]byte, 32))), "small order"},
 		"nkey for encryption":        {string(curve), "can't sign"},
 		"nkey with a wrong checksum": {"UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF5", "not a public nkey"},
 	} {
