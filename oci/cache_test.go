@@ -2,18 +2,14 @@ package oci_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/ashlar-wasm/ashlar/internal/guests"
 	"github.com/ashlar-wasm/ashlar/oci"
@@ -21,125 +17,13 @@ import (
 	"github.com/ashlar-wasm/ashlar/oci/ocitest"
 )
 
-// pullerVariable makes of this test a process that pulls an artifact: its value is
-// the reference and the directory of the cache.
-const pullerVariable = "ASHLAR_TEST_PULLER"
-
-func TestMain(m *testing.M) {
-	if s := os.Getenv(pullerVariable); s != "" {
-		if err := puller(s); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
-
-func puller(s string) error {
-	text, dir, _ := strings.Cut(s, " ")
-	r, err := oci.ParseReference(text)
-	if err != nil {
-		return err
-	}
-	kept, err := cache.Open(cache.Options{Dir: dir})
-	if err != nil {
-		return err
-	}
-	defer kept.Close()
-	c, err := oci.NewClient(oci.Options{Cache: kept})
-	if err != nil {
-		return err
-	}
-	_, err = c.Pull(context.Background(), r)
-	return err
-}
-
-func startPuller(t *testing.T, r oci.Reference, dir string) *exec.Cmd {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), self)
-	cmd.Env = append(os.Environ(), pullerVariable+"="+r.String()+" "+dir)
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	return cmd
-}
-
-// Killing pulls at any moment leaves a cache that is whole, and of use.
-func TestKill(t *testing.T) {
-	p := publish(t, bigModule(2<<20), ocitest.Options{})
-	p.set(func(w http.ResponseWriter, r *http.Request) bool {
-		if r.URL.Path != p.blob {
-			return false
-		}
-		from := 0
-		if _, err := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &from); err == nil {
-			w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, len(p.wasm)-1, len(p.wasm)))
-		}
-		w.Header().Set("Content-Length", fmt.Sprint(len(p.wasm)-from))
-		if from > 0 {
-			w.WriteHeader(http.StatusPartialContent)
-		}
-		for rest := p.wasm[from:]; len(rest) > 0; {
-			n := min(len(rest), 64<<10)
-			if _, err := w.Write(rest[:n]); err != nil {
-				return true
-			}
-			rest = rest[n:]
-			time.Sleep(time.Millisecond)
-		}
-		return true
-	})
-	dir := t.TempDir()
-	kept := openCache(t, dir)
-	killed := 0
-	for range 50 {
-		cmd := startPuller(t, p.ref, dir)
-		time.Sleep(time.Duration(rand.IntN(80)) * time.Millisecond)
-		if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-			t.Fatal(err)
-		}
-		if cmd.Wait() != nil {
-			killed++
-		}
-		if whole(t, kept) == 3 { // it came to an end
-			if _, err := kept.Prune(cache.Pruning{All: true}); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if killed < 10 {
-		t.Errorf("only %d of 50 were killed before they ended", killed)
-	}
-	t.Logf("%d of 50 killed before they ended", killed)
-	if err := startPuller(t, p.ref, dir).Wait(); err != nil {
-		t.Fatal(err)
-	}
-	if n := whole(t, kept); n != 3 {
-		t.Errorf("%d blobs", n)
-	}
-	a, err := client(t, oci.Options{Cache: kept, Offline: true}).Pull(t.Context(), p.ref)
-	if err != nil || !bytes.Equal(a.Layer, p.wasm) {
-		t.Error(err)
-	}
-	parts, err := filepath.Glob(filepath.Join(dir, "*", "blobs", "*", ".tmp-*"))
-	if err != nil || len(parts) > 50 {
-		t.Errorf("%d files are left behind, %v", len(parts), err)
-	}
-}
-
 // Processes and goroutines that pull the same at once do not disturb each other.
 func TestManyAtOnce(t *testing.T) {
 	p := publish(t, bigModule(1<<20), ocitest.Options{})
 	dir := t.TempDir()
 	var cmds []*exec.Cmd
 	for range 4 {
-		cmds = append(cmds, startPuller(t, p.ref, dir))
+		cmds = append(cmds, startChild(t, "pull", p.ref.String(), dir))
 	}
 	c := client(t, oci.Options{Cache: openCache(t, dir)})
 	var group sync.WaitGroup
