@@ -52,7 +52,7 @@ type Cache struct {
 	hosts map[string]*Host
 }
 
-// Open opens a cache.
+// Open opens a cache. A directory that others can write to is refused.
 func Open(o Options) (*Cache, error) {
 	if o.MaxBytes <= 0 {
 		o.MaxBytes = defaultMaxBytes
@@ -71,6 +71,14 @@ func Open(o Options) (*Cache, error) {
 	root, err := os.OpenRoot(o.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("open cache: %w", err)
+	}
+	info, err := root.Stat(".")
+	if err == nil {
+		err = checkOwner(info)
+	}
+	if err != nil {
+		_ = root.Close()
+		return nil, fmt.Errorf("open cache: %s: %w", o.Dir, err)
 	}
 	return &Cache{root: root, dir: o.Dir, max: o.MaxBytes, hosts: map[string]*Host{}}, nil
 }

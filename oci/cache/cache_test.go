@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -76,5 +77,24 @@ func TestPrune(t *testing.T) {
 	}
 	if tagged("example.com:1") {
 		t.Error("a tag stays")
+	}
+}
+
+func TestOthersMayNotWrite(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("permissions are others there")
+	}
+	dir := filepath.Join(t.TempDir(), "cache")
+	for mode, refused := range map[os.FileMode]bool{0o700: false, 0o755: false, 0o775: true, 0o777: true, 0o702: true} {
+		if err := errors.Join(os.MkdirAll(dir, 0o700), os.Chmod(dir, mode)); err != nil {
+			t.Fatal(err)
+		}
+		c, err := cache.Open(cache.Options{Dir: dir})
+		if refused != (err != nil) {
+			t.Errorf("mode %#o: %v", mode, err)
+		}
+		if err == nil {
+			_ = c.Close()
+		}
 	}
 }
