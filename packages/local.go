@@ -1,18 +1,23 @@
 package packages
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/ashlar-wasm/ashlar/signature"
 )
 
 // Local is a folder as a registry, laid out as wkg does: a version of a package is
 // the file <namespace>/<name>/<version>.wasm in it. A file <version>.yanked beside it
-// says that the version is yanked. Its value is the path of the folder.
+// says that the version is yanked: it is empty, or has signed records ([Yank]) as
+// sigstore bundles, one a line. Its value is the path of the folder.
 type Local string
 
 const (
@@ -20,7 +25,10 @@ const (
 	yankedSuffix  = ".yanked"
 )
 
-var _ Source = Local("")
+var (
+	_ Source   = Local("")
+	_ Attester = Local("")
+)
 
 func (l Local) folder(p Ref) string { return filepath.Join(string(l), p.Namespace, p.Name) }
 
@@ -37,7 +45,8 @@ func (l Local) Versions(_ context.Context, p Ref) ([]VersionInfo, error) {
 	yanked := map[string]bool{}
 	for _, e := range entries {
 		if name, ok := strings.CutSuffix(e.Name(), yankedSuffix); ok {
-			yanked[name] = true
+			info, err := e.Info()
+			yanked[name] = err == nil && info.Size() == 0
 		}
 	}
 	var all []VersionInfo
@@ -98,6 +107,81 @@ func (l Local) Publish(_ context.Context, p Ref, v Version, content []byte) (Rel
 		return Release{}, fmt.Errorf("%s: %w", name, err)
 	}
 	return Release{Version: v, Digest: DigestOf(content)}, nil
+}
+
+// maxYanked bounds the bytes of a file of records.
+const maxYanked = 1 << 20
+
+func (l Local) yankedFile(p Ref, v Version) string {
+	return filepath.Join(l.folder(p), v.String()+yankedSuffix)
+}
+
+// Manifest is the content.
+func (l Local) Manifest(ctx context.Context, p Ref, r Release) ([]byte, error) {
+	return l.Content(ctx, p, r)
+}
+
+// Bundles reads the file of records.
+func (l Local) Bundles(_ context.Context, p Ref, r Release, predicateType string) ([]*signature.Bundle, error) {
+	if predicateType != "" && predicateType != signature.PredicateYank {
+		return nil, nil
+	}
+	file := l.yankedFile(p, r.Version)
+	b, err := readFile(file, maxYanked)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	all, err := parseBundles(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return all, nil
+}
+
+// parseBundles reads bundles, one a line, or one alone. In a folder, unlike a registry,
+// what can't be read is damage.
+func parseBundles(b []byte) ([]*signature.Bundle, error) {
+	if one, err := signature.ParseBundle(b); err == nil {
+		return []*signature.Bundle{one}, nil
+	}
+	var all []*signature.Bundle
+	for line := range bytes.Lines(b) {
+		if line = bytes.TrimSpace(line); len(line) == 0 {
+			continue
+		}
+		bundle, err := signature.ParseBundle(line)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, bundle)
+	}
+	return all, nil
+}
+
+// Attach adds a record to the file of records.
+func (l Local) Attach(ctx context.Context, p Ref, r Release, b *signature.Bundle) error {
+	if st := b.Unverified(); st == nil || st.PredicateType != signature.PredicateYank {
+		return errors.New("a folder keeps records of what is yanked, and no other bundles")
+	}
+	all, err := l.Bundles(ctx, p, r, signature.PredicateYank)
+	if err != nil {
+		return err
+	}
+	var file []byte
+	for _, b := range append(all, b) {
+		var line bytes.Buffer
+		if err := json.Compact(&line, b.Encode()); err != nil {
+			return err
+		}
+		file = append(append(file, line.Bytes()...), '\n')
+	}
+	if len(file) > maxYanked {
+		return fmt.Errorf("%s would have more than %d bytes", l.yankedFile(p, r.Version), maxYanked)
+	}
+	return replaceFile(l.yankedFile(p, r.Version), file)
 }
 
 // createFile creates a file, which is whole as soon as it is there.

@@ -73,39 +73,43 @@ func NewPublication(ctx context.Context, client *Client, p Ref, v Version, conte
 		}
 		return out, err
 	}
-	before, ok := predecessor(versions, v)
-	if !ok {
-		return out, nil
+	before, err := out.predecessor(ctx, versions)
+	if before == nil || err != nil {
+		return out, err
 	}
-	out.Predecessor = &before
-	if out.Breaking, err = out.compare(ctx, before); err != nil {
-		return nil, fmt.Errorf("compare %s@%s with its predecessor: %w", p, v, err)
+	out.Predecessor = &before.Version
+	if out.Breaking, err = out.compare(ctx, *before); err != nil {
+		return nil, fmt.Errorf("compare %s@%s with its predecessor %s: %w", p, v, before.Version, err)
 	}
 	return out, nil
 }
 
 // predecessor is the highest of the versions that a version promises to be compatible
-// with.
-func predecessor(versions []VersionInfo, v Version) (Version, bool) {
-	var lower []Version
-	for _, o := range versions {
-		if !o.Yanked && o.Version.precedence(v) < 0 && wit.VersionTrack(o.Version.String()) == wit.VersionTrack(v.String()) {
-			lower = append(lower, o.Version)
+// with, or nil.
+func (p *Publication) predecessor(ctx context.Context, versions []VersionInfo) (*Release, error) {
+	lower := slices.DeleteFunc(slices.Clone(versions), func(o VersionInfo) bool {
+		return o.Yanked || o.Version.precedence(p.Version) >= 0 || wit.VersionTrack(o.Version.String()) != wit.VersionTrack(p.Version.String())
+	})
+	slices.SortFunc(lower, func(a, b VersionInfo) int { return b.Version.Compare(a.Version) })
+	for _, o := range lower {
+		release, err := p.source.Release(ctx, p.Package, o.Version)
+		if err != nil {
+			return nil, err
+		}
+		record, err := Yanked(ctx, p.source, p.Package, release, nil)
+		if err != nil {
+			return nil, err
+		}
+		if record == nil || !record.Yanked {
+			return &release, nil
 		}
 	}
-	if len(lower) == 0 {
-		return Version{}, false
-	}
-	return slices.MaxFunc(lower, Version.Compare), true
+	return nil, nil
 }
 
-// compare tells what the content breaks of a version that is published.
-func (p *Publication) compare(ctx context.Context, before Version) ([]wit.BreakingChange, error) {
-	release, err := p.source.Release(ctx, p.Package, before)
-	if err != nil {
-		return nil, err
-	}
-	content, err := p.source.Content(ctx, p.Package, release)
+// compare tells what the content breaks of a release.
+func (p *Publication) compare(ctx context.Context, before Release) ([]wit.BreakingChange, error) {
+	content, err := p.source.Content(ctx, p.Package, before)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ashlar-wasm/ashlar/signature"
 	"github.com/ashlar-wasm/ashlar/wit"
 )
 
@@ -23,6 +24,9 @@ type Resolver struct {
 	Locked bool
 	// Update says of which packages the locks are not to be asked; nil means of none.
 	Update func(Ref) bool
+	// TrustedKeys are those whose records say what is yanked; nil means that whoever may
+	// write to the registry says it. What a lock has is taken even if it is yanked.
+	TrustedKeys []signature.PublicKey
 	// Verify says whether a release may be taken from an OCI registry, and whose
 	// signature was checked for that, which may be nobody's. It is asked once for each
 	// release, before its content is, whether a lock has it or not: a lock is the
@@ -88,14 +92,22 @@ type NoMatchError struct {
 	Requirement Requirement
 	// Versions are those that there are, highest first, without yanked ones.
 	Versions []Version
-	// Yanked is the number of versions that match and are yanked.
+	// Yanked is the number of versions that match and are yanked, and Reason why the
+	// highest of them is, if that is said.
 	Yanked int
+	Reason string
 }
 
 func (e *NoMatchError) Error() string {
 	s := fmt.Sprintf("no version of %s matches %s", e.Package, e.Requirement)
-	if e.Yanked > 0 {
+	switch {
+	case e.Yanked == 1:
+		s += " but one that is yanked"
+	case e.Yanked > 1:
 		s += fmt.Sprintf(" but %d that are yanked", e.Yanked)
+	}
+	if e.Reason != "" {
+		s += fmt.Sprintf(" (%s)", e.Reason)
 	}
 	if len(e.Versions) == 0 {
 		return s
@@ -186,20 +198,7 @@ func (r *Resolver) resolve(ctx context.Context, p Ref, req Requirement) (Resolut
 	}
 	out := Resolution{Package: p, Registry: registry, Release: locked, Location: location, Locked: ok, source: source}
 	if !ok {
-		versions, err := source.Versions(ctx, p)
-		if v, one := req.Version(); one && errors.Is(err, ErrOffline) {
-			// There is only one that it can be, and it may have been fetched before.
-			out.Release, err = source.Release(ctx, p, v)
-			return out, err
-		}
-		if err != nil {
-			return out, err
-		}
-		v, err := Highest(p, versions, req)
-		if err != nil {
-			return out, err
-		}
-		out.Release, err = source.Release(ctx, p, v)
+		out.Release, err = r.choose(ctx, source, p, req)
 		return out, err
 	}
 	if _, local := source.(Local); local || locked.Manifest != "" {
@@ -269,25 +268,47 @@ func (p *LockedPackage) release() Release {
 	return Release{v, p.Digest, p.Manifest}
 }
 
-// Highest returns the highest version that matches and is not yanked. The error is a
+// choose returns the highest version that matches and is not yanked. The error may be a
 // *[NoMatchError].
-func Highest(p Ref, versions []VersionInfo, req Requirement) (Version, error) {
+func (r *Resolver) choose(ctx context.Context, source Source, p Ref, req Requirement) (Release, error) {
+	versions, err := source.Versions(ctx, p)
+	if v, one := req.Version(); one && errors.Is(err, ErrOffline) {
+		// There is only one that it can be, and it may have been fetched before.
+		versions, err = []VersionInfo{{Version: v}}, nil
+	}
+	if err != nil {
+		return Release{}, err
+	}
+	versions = slices.Clone(versions)
+	slices.SortFunc(versions, func(a, b VersionInfo) int { return b.Version.Compare(a.Version) })
 	e := &NoMatchError{Package: p, Requirement: req}
 	for _, v := range versions {
-		switch {
-		case !v.Yanked:
-			e.Versions = append(e.Versions, v.Version)
-		case req.Matches(v.Version):
+		if !req.Matches(v.Version) {
+			if !v.Yanked {
+				e.Versions = append(e.Versions, v.Version)
+			}
+			continue
+		}
+		if v.Yanked {
 			e.Yanked++
+			continue
+		}
+		release, err := source.Release(ctx, p, v.Version)
+		if err != nil {
+			return Release{}, err
+		}
+		record, err := Yanked(ctx, source, p, release, r.TrustedKeys)
+		if err != nil {
+			return Release{}, err
+		}
+		if record == nil || !record.Yanked {
+			return release, nil
+		}
+		if e.Yanked++; e.Reason == "" {
+			e.Reason = record.Reason
 		}
 	}
-	slices.SortFunc(e.Versions, func(a, b Version) int { return b.Compare(a) })
-	for _, v := range e.Versions {
-		if req.Matches(v) {
-			return v, nil
-		}
-	}
-	return Version{}, e
+	return Release{}, e
 }
 
 // isMissing reports whether an error says that a package is in no registry, or is not

@@ -28,7 +28,8 @@ type Source interface {
 // VersionInfo is an entry of a list of versions.
 type VersionInfo struct {
 	Version Version
-	// Yanked says that it is not to be chosen, but by locks that have it.
+	// Yanked says that it is not to be chosen, but by locks that have it. Versions
+	// that have it false may be yanked by a signed record, which [Yanked] asks for.
 	Yanked bool
 }
 

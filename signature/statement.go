@@ -16,7 +16,7 @@ const (
 	// 'cosign sign' writes. The predicate is a [SignPredicate], or empty.
 	PredicateSign = "https://sigstore.dev/cosign/sign/v1"
 	// PredicateYank says that a version of a package is withdrawn, or is no more:
-	// {"yanked": bool, "reason": string, "signedAt": RFC 3339, "publicKey": PEM}.
+	// {"package": "ns:name@1.2.0", "yanked": bool, "reason": string, "signedAt": RFC 3339, "publicKey": PEM}.
 	PredicateYank = "https://ashlar.dev/attestation/yank/v1"
 	// PredicateProvenance is provenance as SLSA has it.
 	PredicateProvenance = "https://slsa.dev/provenance/v1"

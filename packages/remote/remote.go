@@ -9,11 +9,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/ashlar-wasm/ashlar/oci"
 	"github.com/ashlar-wasm/ashlar/packages"
+	"github.com/ashlar-wasm/ashlar/signature"
 )
 
 // Options are for [Open].
@@ -73,6 +76,8 @@ func credential(r packages.OCIRegistry, o Options) oci.CredentialFunc {
 		return o.OCI.Credential(ctx, host)
 	}
 }
+
+var _ packages.Attester = (*source)(nil)
 
 type source struct {
 	client *oci.Client
@@ -168,11 +173,10 @@ func release(ref oci.Reference, v packages.Version, a *oci.Artifact) (packages.R
 
 // Content pulls a version, by the digest of its manifest if that is known.
 func (s *source) Content(ctx context.Context, p packages.Ref, r packages.Release) ([]byte, error) {
-	ref, err := s.tagged(p, r.Version)
+	ref, err := s.pinned(p, r)
 	if err != nil {
 		return nil, err
 	}
-	ref.Digest = digest.Digest(r.Manifest)
 	a, err := s.client.Pull(ctx, ref)
 	if err != nil {
 		return nil, sourceError(err)
@@ -204,4 +208,84 @@ func (s *source) Publish(ctx context.Context, p packages.Ref, v packages.Version
 		return packages.Release{}, sourceError(err)
 	}
 	return release(ref, v, a)
+}
+
+// pinned is the reference of a release, by its manifest's digest.
+func (s *source) pinned(p packages.Ref, r packages.Release) (oci.Reference, error) {
+	ref, err := s.tagged(p, r.Version)
+	ref.Digest = digest.Digest(r.Manifest)
+	return ref, err
+}
+
+// Manifest reads the manifest of a release.
+func (s *source) Manifest(ctx context.Context, p packages.Ref, r packages.Release) ([]byte, error) {
+	ref, err := s.pinned(p, r)
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.client.Describe(ctx, ref)
+	if err != nil {
+		return nil, sourceError(err)
+	}
+	return a.ManifestBytes, nil
+}
+
+// Annotations of manifests that attach bundles (BUNDLE_SPEC.md of cosign).
+const (
+	bundleTypePrefix    = "application/vnd.dev.sigstore.bundle"
+	predicateAnnotation = "dev.sigstore.bundle.predicateType"
+)
+
+// maxBundles bounds the bytes of all bundles of a release.
+const maxBundles = 64 << 20
+
+// Bundles reads the bundles that are attached to a release.
+func (s *source) Bundles(ctx context.Context, p packages.Ref, r packages.Release, predicateType string) ([]*signature.Bundle, error) {
+	ref, err := s.pinned(p, r)
+	if err != nil {
+		return nil, err
+	}
+	refs, err := s.client.Referrers(ctx, ref, "")
+	if err != nil {
+		return nil, sourceError(err)
+	}
+	var all []*signature.Bundle
+	size := 0
+	for _, referrer := range refs {
+		said, ok := referrer.Annotations[predicateAnnotation]
+		if !strings.HasPrefix(referrer.ArtifactType, bundleTypePrefix) || ok && predicateType != "" && said != predicateType {
+			continue
+		}
+		a, err := s.client.ReadReferrer(ctx, ref, referrer)
+		var unfit *oci.ArtifactError
+		if errors.As(err, &unfit) {
+			continue
+		}
+		if err != nil {
+			return nil, sourceError(err)
+		}
+		if size += len(a.Content); size > maxBundles {
+			return nil, fmt.Errorf("%s: the bundles that are attached have more than %d bytes", ref, maxBundles)
+		}
+		b, err := signature.ParseBundle(a.Content)
+		if err != nil {
+			continue
+		}
+		if st := b.Unverified(); predicateType == "" || st != nil && st.PredicateType == predicateType {
+			all = append(all, b)
+		}
+	}
+	return all, nil
+}
+
+// Attach attaches a bundle to a release.
+func (s *source) Attach(ctx context.Context, p packages.Ref, r packages.Release, b *signature.Bundle) error {
+	ref, err := s.pinned(p, r)
+	if err != nil {
+		return err
+	}
+	annotations := b.Annotations()
+	annotations[v1.AnnotationCreated] = time.Now().UTC().Format(time.RFC3339)
+	_, err = s.client.Attach(ctx, ref, oci.Attachment{ArtifactType: signature.MediaTypeBundle, Content: b.Encode(), Annotations: annotations})
+	return sourceError(err)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/ashlar-wasm/ashlar/oci/ocitest"
 	"github.com/ashlar-wasm/ashlar/packages"
 	"github.com/ashlar-wasm/ashlar/packages/remote"
+	"github.com/ashlar-wasm/ashlar/signature"
 	"github.com/ashlar-wasm/ashlar/wit"
 )
 
@@ -225,5 +226,81 @@ func TestVerify(t *testing.T) {
 		if got, err := resolver.Resolve(ctx, p, packages.AnyVersion); err != nil || got.Signer != "anybody" {
 			t.Errorf("locked: signer %q (%v)", got.Signer, err)
 		}
+	}
+}
+
+// A version is yanked by a signed record beside it, with and without the API for that.
+func TestYank(t *testing.T) {
+	for name, options := range map[string]ocitest.Options{"referrers": {Referrers: true}, "tags": {}} {
+		t.Run(name, func(t *testing.T) {
+			ctx, r := context.Background(), ocitest.Start(t, options)
+			kept, err := cache.Open(cache.Options{Dir: t.TempDir()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = kept.Close() })
+			o := remote.Options{OCI: oci.Options{Cache: kept}}
+			c, p := client(t, r, "", o), packages.Ref{Namespace: "acme", Name: "log"}
+			source, _, err := c.Source(ctx, p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wasm := packageWasm(t, "package acme:log@1.0.0;\ninterface i { f: func(); }")
+			for minor := range uint64(3) {
+				if _, err := source.Publish(ctx, p, packages.Version{Major: 1, Minor: minor}, wasm); err != nil {
+					t.Fatal(err)
+				}
+			}
+			k, err := signature.Generate()
+			if err != nil {
+				t.Fatal(err)
+			}
+			highest := func(want uint64) {
+				t.Helper()
+				got, err := (&packages.Resolver{Client: client(t, r, "", o)}).Resolve(ctx, p, packages.AnyVersion)
+				if err != nil || got.Version.Minor != want {
+					t.Errorf("the highest is %s (%v), expected 1.%d.0", got.Version, err, want)
+				}
+			}
+			highest(2)
+			now := time.Now().UTC()
+			for i, y := range []packages.Yank{{Yanked: true, SignedAt: now}, {Yanked: true, SignedAt: now, Reason: "slow"}} {
+				if _, err := packages.SetYank(ctx, source, p, packages.Version{Major: 1, Minor: uint64(2 - i)}, y, k); err != nil {
+					t.Fatal(err)
+				}
+			}
+			highest(0)
+			one := packages.Exactly(packages.Version{Major: 1, Minor: 1})
+			_, err = (&packages.Resolver{Client: c}).Resolve(ctx, p, one)
+			if err == nil || !strings.Contains(err.Error(), "one that is yanked (slow)") {
+				t.Errorf("exactly that: %v", err)
+			}
+			// What is known of it is known offline.
+			off := o
+			off.OCI.Offline = true
+			if _, err = (&packages.Resolver{Client: client(t, r, "", off)}).Resolve(ctx, p, one); err == nil || !strings.Contains(err.Error(), "one that is yanked (slow)") {
+				t.Errorf("offline: %v", err)
+			}
+			// The next version need not be compatible with what is yanked.
+			next, err := packages.NewPublication(ctx, c, p, packages.Version{Major: 1, Minor: 3}, wasm)
+			if err != nil || next.Predecessor == nil || next.Predecessor.Minor != 0 {
+				t.Errorf("predecessor %v (%v)", next.Predecessor, err)
+			}
+			if _, err := packages.SetYank(ctx, source, p, packages.Version{Major: 1, Minor: 2}, packages.Yank{SignedAt: now.Add(time.Second)}, k); err != nil {
+				t.Fatal(err)
+			}
+			highest(2)
+			got, err := (&packages.Resolver{Client: c}).Resolve(ctx, p, packages.AnyVersion)
+			if err != nil {
+				t.Fatal(err)
+			}
+			bundles, err := got.Bundles(ctx)
+			if err != nil || len(bundles) != 3 { // all versions have one manifest
+				t.Errorf("%d bundles (%v)", len(bundles), err)
+			}
+			if b, err := got.ManifestBytes(ctx); err != nil || packages.DigestOf(b) != got.Manifest {
+				t.Errorf("manifest %s (%v)", b, err)
+			}
+		})
 	}
 }
