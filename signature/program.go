@@ -46,7 +46,7 @@ func NewProgram(ctx context.Context, path string, stderr io.Writer) (*Program, e
 		return nil, err
 	}
 	if p.public, err = ParsePublicKey([]byte(a.PublicKey)); err != nil {
-		return nil, fmt.Errorf("%s: publicKey: %w", path, err)
+		return nil, fmt.Errorf("signing program %s: publicKey: %w", path, err)
 	}
 	return p, nil
 }
@@ -79,8 +79,11 @@ func (p *Program) Sign(ctx context.Context, message []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.public.Verify(message, a.Signature) != nil {
-		return nil, fmt.Errorf("%s: what it answered is no signature by its key", p.path)
+	switch {
+	case len(a.Signature) == 0:
+		return nil, fmt.Errorf("signing program %s: there is no signature in its answer", p.path)
+	case p.public.Verify(message, a.Signature) != nil:
+		return nil, fmt.Errorf("signing program %s: what it answered is no signature by its key", p.path)
 	}
 	return a.Signature, nil
 }
