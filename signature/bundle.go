@@ -42,7 +42,7 @@ type Bundle struct {
 
 // Sign makes a bundle with a statement.
 func Sign(ctx context.Context, s Signer, st *Statement) (*Bundle, error) {
-	payload, err := st.encode()
+	payload, err := st.Encode()
 	if err != nil {
 		return nil, err
 	}

@@ -351,7 +351,7 @@ func FuzzStatement(f *testing.F) {
 		}
 		st.isAbout(testManifest)
 		(&Verified{Statement: st}).SignedAt()
-		b, err := st.encode()
+		b, err := st.Encode()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -141,8 +141,8 @@ func (st *Statement) check() error {
 	return nil
 }
 
-// encode writes a statement of version 1.
-func (st *Statement) encode() ([]byte, error) {
+// Encode writes a statement of version 1, as it is signed.
+func (st *Statement) Encode() ([]byte, error) {
 	if err := st.check(); err != nil {
 		return nil, fmt.Errorf("statement: %w", err)
 	}
