@@ -199,6 +199,11 @@ func finish(p *project.Project, world *wit.World, made []byte) ([]byte, error) {
 			return nil, err
 		}
 	}
+	if componentize.Targets(component, world) == nil {
+		if component, err = metadata.SetSection(component, binary.TargetSection, []byte(world.ID())); err != nil {
+			return nil, err
+		}
+	}
 	fits := *world
 	if !p.Build.Proxy {
 		runtime, err := runtimeWorld()

@@ -40,7 +40,7 @@ type BuildOptions struct {
 	// environment variable SOURCE_DATE_EPOCH says, else 1970-01-01T00:00:00Z.
 	Created time.Time
 	// Target is the world that a component was made for, as wasi:http/proxy@0.2.0;
-	// empty if that is not known.
+	// empty means what the component itself says, if it does.
 	Target string
 }
 
@@ -69,7 +69,9 @@ func New(wasm []byte, o BuildOptions) (*Artifact, error) {
 		if a.Config.Component, err = describe(wasm); err != nil {
 			return nil, err
 		}
-		a.Config.Component.Target = o.Target
+		if o.Target != "" {
+			a.Config.Component.Target = o.Target
+		}
 	default:
 		return nil, errors.New("neither a core module nor a component")
 	}
@@ -137,7 +139,7 @@ func describe(b []byte) (*ConfigComponent, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &ConfigComponent{}
+	m := &ConfigComponent{Target: c.Target()}
 	for _, d := range c.Defs {
 		switch d := d.(type) {
 		case *binary.Import:

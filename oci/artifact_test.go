@@ -33,6 +33,8 @@ var handMade = "\x00asm\x0d\x00\x01\x00" +
 	section(10, "\x03"+name("plain-function")+"\x01\x00"+name("wasi:cli/environment@0.2.0")+"\x05\x01"+name("a-type")+"\x03\x00\x02") +
 	section(11, "\x02"+name("run-it")+"\x01\x00\x00"+name("b-type")+"\x03\x03\x00")
 
+var forWorld = handMade + section(0, "\x0dashlar:target"+"acme:app/one@1.0.0")
+
 func sum(s string) string { return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(s))) }
 
 // The texts are written by hand, along the examples of the specification.
@@ -58,6 +60,11 @@ func TestGolden(t *testing.T) {
 			"component", handMade, oci.BuildOptions{Created: time.Date(2015, 10, 31, 22, 22, 56, 15925234, time.UTC), Target: "wasi:http/proxy@0.2.0"},
 			`{"architecture":"wasm","component":{"exports":["run-it"],"imports":["plain-function","wasi:cli/environment@0.2.0"],"target":"wasi:http/proxy@0.2.0"},` +
 				`"created":"2015-10-31T22:22:56Z","layerDigests":["` + sum(handMade) + `"],"os":"wasip2"}`, "",
+		},
+		{
+			"built for a world", forWorld, oci.BuildOptions{},
+			`{"architecture":"wasm","component":{"exports":["run-it"],"imports":["plain-function","wasi:cli/environment@0.2.0"],"target":"acme:app/one@1.0.0"},` +
+				`"created":"1970-01-01T00:00:00Z","layerDigests":["` + sum(forWorld) + `"],"os":"wasip2"}`, "",
 		},
 		{
 			"annotations", described, oci.BuildOptions{},

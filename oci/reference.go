@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -88,8 +89,8 @@ func parseReference(s string) (Reference, error) {
 		r.Digest, rest = d, rest[:at]
 	}
 	if layout {
-		// A colon also stands behind the letter of a drive.
-		if i := strings.LastIndexByte(rest, ':'); i > 1 && tagPattern.MatchString(rest[i+1:]) {
+		// A colon also stands behind the letter of a drive, where there are such.
+		if i := strings.LastIndexByte(rest, ':'); i > 0 && (i > 1 || runtime.GOOS != "windows") && tagPattern.MatchString(rest[i+1:]) {
 			r.Tag, rest = rest[i+1:], rest[:i]
 		}
 		if rest == "" || strings.ContainsRune(rest, 0) {

@@ -2,6 +2,7 @@ package oci_test
 
 import (
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -14,6 +15,10 @@ import (
 func TestParseReference(t *testing.T) {
 	hex := strings.Repeat("0a", 32)
 	d := digest.Digest("sha256:" + hex)
+	drive := oci.Reference{Layout: "c", Tag: "dir"}
+	if runtime.GOOS == "windows" {
+		drive = oci.Reference{Layout: "c:dir"}
+	}
 	for text, want := range map[string]oci.Reference{
 		"example.com/a":                          {Registry: "example.com", Repository: "a"},
 		"example.com/ns/app:1.2.0":               {Registry: "example.com", Repository: "ns/app", Tag: "1.2.0"},
@@ -29,7 +34,7 @@ func TestParseReference(t *testing.T) {
 		"oci:/abs/d@r:x@" + d.String():           {Layout: "/abs/d@r", Tag: "x", Digest: d},
 		`oci:C:\dir`:                             {Layout: `C:\dir`},
 		`oci:C:\dir:v1`:                          {Layout: `C:\dir`, Tag: "v1"},
-		"oci:c:dir":                              {Layout: "c:dir"},
+		"oci:c:dir":                              drive,
 	} {
 		got, err := oci.ParseReference(text)
 		if err != nil {

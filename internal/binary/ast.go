@@ -7,7 +7,11 @@
 // writes it.
 package binary
 
-import "github.com/ashlar-wasm/ashlar/internal/wasm"
+import (
+	"bytes"
+
+	"github.com/ashlar-wasm/ashlar/internal/wasm"
+)
 
 // Component is a component as decoded.
 type Component struct {
@@ -24,6 +28,22 @@ const (
 	InitializeSection = "ashlar:initialize"
 	InitializeOnce    = "once"
 )
+
+// TargetSection is the custom section of a component that has the name of the world
+// that it was built for, as wasi:http/proxy@0.2.0, if it fits that world.
+const TargetSection = "ashlar:target"
+
+// Target returns the name of the world that a component was built for, or "".
+func (c *Component) Target() string {
+	const maxName = 1000
+	for _, u := range c.Customs {
+		other := bytes.ContainsFunc(u.Data, func(r rune) bool { return r <= ' ' || r >= 0x7f })
+		if u.Name == TargetSection && !other && len(u.Data) <= maxName {
+			return string(u.Data)
+		}
+	}
+	return ""
+}
 
 // Custom is a custom section.
 type Custom struct {

@@ -98,6 +98,16 @@ func TestMistakesInProject(t *testing.T) {
 	}
 }
 
+// pushed pushes a component into a layout, and returns its reference.
+func pushed(t *testing.T, component string) string {
+	t.Helper()
+	ref := "oci:" + t.TempDir() + ":1"
+	if code, _, stderr := ashlar("push", component, ref); code != 0 {
+		t.Fatalf("push: exit code %d, %s", code, stderr)
+	}
+	return ref
+}
+
 func TestBuildLibrary(t *testing.T) {
 	offline(t)
 	dir := newProject(t, "greeter", "--template", "library", "--module", "example.com/a/greeter")
@@ -105,6 +115,14 @@ func TestBuildLibrary(t *testing.T) {
 	code, stdout, stderr := ashlar("invoke", component, `example:greeter/greeting@0.1.0#greet("世界")`)
 	if code != 0 || stdout != "\"Hello, 世界!\"\n" {
 		t.Errorf("exit code %d, %q, %s", code, stdout, stderr)
+	}
+	// What the runtime of Go imports is not in the world, so it is no target.
+	if _, stdout, _ := ashlar("inspect", "-o", "json", pushed(t, component)); strings.Contains(stdout, `"target"`) {
+		t.Errorf("a target in %s", stdout)
+	}
+	cli := buildProject(t, newProject(t, "command", "--template", "cli"))
+	if _, stdout, _ := ashlar("inspect", "-o", "json", pushed(t, cli)); !strings.Contains(stdout, `"target": "wasi:cli/command@0.2.0"`) {
+		t.Errorf("no target in %s", stdout)
 	}
 	built := read(t, component)
 	source := filepath.Join(dir, "main.go")

@@ -130,7 +130,7 @@ func newComponentStrip(s *streams) *cobra.Command {
 	var remove []string
 	var all bool
 	// What is needed to use a component stays.
-	kept := []string{"component-type", binary.InitializeSection, "metadata.code.branch_hint", "dylink.0"}
+	kept := []string{"component-type", binary.InitializeSection, binary.TargetSection, "metadata.code.branch_hint", "dylink.0"}
 	cmd := &cobra.Command{
 		Use:   "strip [flags] FILE",
 		Short: "Remove custom sections: debug information, names, producers",
