@@ -21,7 +21,8 @@ import (
 type ClientOptions struct {
 	// Config says where packages are; nil means [DefaultConfig].
 	Config *Config
-	// Registry is where all packages are, whatever Config says, if it is not empty.
+	// Registry is where all packages are, whatever Config says, if it is not empty: the
+	// name of a registry, or the path of a folder ([IsFolder]).
 	Registry string
 	// OpenOCI reaches OCI registries. Nil means that there are none.
 	OpenOCI func(OCIRegistry) (Source, error)
@@ -53,6 +54,8 @@ type OCIRegistry struct {
 type Client struct {
 	o      ClientOptions
 	config *Config
+	// folder is the path of the only registry, if that is a folder without a name.
+	folder string
 
 	mu      sync.Mutex
 	sources map[Location]Source
@@ -83,7 +86,7 @@ func (l Location) String() string {
 type NoRegistryError struct{ Package Ref }
 
 func (e *NoRegistryError) Error() string {
-	return fmt.Sprintf("no registry is known for %s: config.toml has neither a mapping for it nor a default_registry", e.Package)
+	return fmt.Sprintf("no registry is known for %s: config.toml has neither a default_registry, nor %s in [namespace_registries], nor %q in [package_registry_overrides]", e.Package, e.Package.Namespace, e.Package)
 }
 
 // NewClient returns a client.
@@ -92,7 +95,13 @@ func NewClient(o ClientOptions) (*Client, error) {
 	if c.config == nil {
 		c.config = DefaultConfig()
 	}
-	if o.Registry != "" {
+	switch {
+	case IsFolder(o.Registry):
+		c.folder = filepath.Clean(o.Registry)
+		if c.o.Registry = filepath.ToSlash(c.folder); !filepath.IsAbs(c.folder) && !strings.HasPrefix(c.o.Registry, ".") {
+			c.o.Registry = "./" + c.o.Registry
+		}
+	case o.Registry != "":
 		var err error
 		if c.o.Registry, err = ParseRegistry(o.Registry); err != nil {
 			return nil, err
@@ -101,7 +110,13 @@ func NewClient(o ClientOptions) (*Client, error) {
 	return c, nil
 }
 
-// Registry returns the name of the registry of a package. The error is a
+// IsFolder reports whether a word is the path of a folder, and not the name of a
+// registry: it has a separator, or is . or ...
+func IsFolder(word string) bool {
+	return strings.ContainsAny(word, `/\`) || word == "." || word == ".."
+}
+
+// Registry returns the name of the registry of a package, which for a folder is its path. The error is a
 // *[NoRegistryError].
 func (c *Client) Registry(p Ref) (string, error) {
 	m, err := c.mapping(p)
@@ -136,6 +151,9 @@ func (c *Client) Source(ctx context.Context, p Ref) (Source, Location, error) {
 }
 
 func (c *Client) open(ctx context.Context, m Mapping) (Source, Location, error) {
+	if c.folder != "" {
+		return Local(c.folder), Location{Registry: m.Registry, Protocol: ProtocolLocal, Root: c.folder}, nil
+	}
 	config := c.config.Registries[m.Registry]
 	l := Location{Registry: m.Registry, Protocol: config.Backend()}
 	if l.Protocol == ProtocolLocal {

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -39,7 +40,7 @@ func newPkg(s *streams) *cobra.Command {
 		Long: `Find, get and publish packages by name, in OCI registries and folders. Names, files
 and registries are shared with wkg.`,
 	}
-	cmd.AddCommand(newPkgGet(s), newPkgList(s), newPkgInfo(s), newPkgPublish(s), newPkgTree(s), newPkgConfig(s))
+	cmd.AddCommand(newPkgGet(s), newPkgList(s), newPkgInfo(s), newPkgPublish(s), newPkgYank(s), newPkgTree(s), newPkgConfig(s))
 	return cmd
 }
 
@@ -52,11 +53,24 @@ type packageFlags struct {
 func (p *packageFlags) flags(c *cobra.Command) {
 	p.readFlags(c)
 	c.Flags().StringVar(&p.config, "config", "", "config.toml of wkg (default: $"+wkgConfigVariable+", or wasm-pkg/config.toml in the user's configuration)")
-	c.Flags().StringVar(&p.registry, "registry", "", "`name` of the registry that has all packages (default: $"+wkgRegistryVariable+", or what config.toml says)")
+	c.Flags().StringVar(&p.registry, "registry", "", "`name` of the registry that has all packages, or the path of a folder (default: $"+wkgRegistryVariable+", or what config.toml says)")
 }
 
 // configPath is the file that is read, which may be none if it was not named.
 func (p *packageFlags) configPath() string { return cmp.Or(p.config, os.Getenv(wkgConfigVariable)) }
+
+// chosenRegistry is the name of a registry or the path of a folder that is to have all
+// packages, or empty.
+func (p *packageFlags) chosenRegistry(config *packages.Config) string {
+	word := cmp.Or(p.registry, os.Getenv(wkgRegistryVariable))
+	if _, ok := config.Registries[word]; ok || word == "" || packages.IsFolder(word) {
+		return word
+	}
+	if info, err := os.Stat(word); err == nil && info.IsDir() {
+		return "." + string(filepath.Separator) + word
+	}
+	return word
+}
 
 // packages runs f with a client.
 func (p *packageFlags) packages(s *streams, f func(*packages.Client) error) error {
@@ -64,7 +78,7 @@ func (p *packageFlags) packages(s *streams, f func(*packages.Client) error) erro
 	if err != nil {
 		return withCode(exitUsage, err)
 	}
-	o := packages.ClientOptions{Config: config, Registry: cmp.Or(p.registry, os.Getenv(wkgRegistryVariable)), Getenv: os.Getenv, Offline: p.offline}
+	o := packages.ClientOptions{Config: config, Registry: p.chosenRegistry(config), Getenv: os.Getenv, Offline: p.offline}
 	if dir := os.Getenv(wkgCacheVariable); dir != "" {
 		o.CacheDir = filepath.Join(dir, "ashlar", "packages")
 		if p.artifactCache.chosen() == "" {
@@ -82,7 +96,12 @@ func (p *packageFlags) packages(s *streams, f func(*packages.Client) error) erro
 		if err != nil {
 			return withCode(exitUsage, err)
 		}
-		return f(client)
+		err = f(client)
+		var none *packages.NoRegistryError
+		if errors.As(err, &none) {
+			err = fmt.Errorf("%w; name one with --registry, or run 'ashlar pkg config set %s REGISTRY'", err, none.Package.Namespace)
+		}
+		return err
 	})
 }
 
@@ -217,12 +236,16 @@ func newPkgList(s *streams) *cobra.Command {
 					Version packages.Version `json:"version"`
 					Yanked  bool             `json:"yanked,omitempty"`
 				}
+				all = slices.DeleteFunc(all, func(v packages.VersionInfo) bool {
+					// Who asks for all of them means pre-releases too.
+					return !spec.Requirement.Equal(packages.AnyVersion) && !spec.Requirement.Matches(v.Version)
+				})
+				if err := markYanked(c.Context(), source, spec.Ref, all); err != nil {
+					return artifactError(err)
+				}
 				list := []version{}
 				for _, v := range all {
-					// Who asks for all of them means pre-releases too.
-					if spec.Requirement.Equal(packages.AnyVersion) || spec.Requirement.Matches(v.Version) {
-						list = append(list, version(v))
-					}
+					list = append(list, version(v))
 				}
 				if format.json() {
 					return printJSON(s, list)

@@ -219,3 +219,68 @@ func TestPackageConfig(t *testing.T) {
 		t.Errorf("error: %s", errs)
 	}
 }
+
+// TestYankPackage yanks versions in both kinds of registries.
+func TestYankPackage(t *testing.T) {
+	packageProject(t, map[string]string{"hello.wasm": string(guests.Hello())})
+	t.Setenv("ASHLAR_KEYS", "keys")
+	t.Setenv("ASHLAR_KEY_PASSWORD", "pass")
+	runOK(t, "key", "generate", "mine")
+	for _, name := range []string{"acme:hello", "folder:hello"} {
+		for _, version := range []string{"1.1.0", "1.2.0"} {
+			runOK(t, "pkg", "publish", "--package", name+"@"+version, "hello.wasm")
+		}
+		if got := runOK(t, "pkg", "yank", "--reason", "says the wrong thing", name+"@1.2.0"); !strings.HasPrefix(got, name+"@1.2.0 in ") || !strings.HasSuffix(got, " is yanked\n") {
+			t.Errorf("yank prints %s", got)
+		}
+		if got := runOK(t, "pkg", "list", name); got != "1.2.0 yanked\n1.1.0\n" {
+			t.Errorf("list prints %s", got)
+		}
+		if got := runOK(t, "pkg", "info", name); !strings.Contains(got, "version   1.1.0\n") {
+			t.Errorf("info prints %s", got)
+		}
+		if errs := runFails(t, "run", name+"@=1.2.0"); !strings.Contains(errs, "but one that is yanked (says the wrong thing); there are 1.1.0") {
+			t.Errorf("run: %s", errs)
+		}
+		runOK(t, "pkg", "yank", "--undo", name+"@1.2.0")
+		if got := runOK(t, "pkg", "list", name); got != "1.2.0\n1.1.0\n" {
+			t.Errorf("list prints %s", got)
+		}
+		if errs := runFails(t, "pkg", "yank", name+"@1.3.0"); !strings.Contains(errs, "not found") {
+			t.Errorf("yank of nothing: %s", errs)
+		}
+		for _, wrong := range []string{name, name + "@1.2", name + "@^1.2.0", "hello@1.0.0"} {
+			runFails(t, "pkg", "yank", wrong)
+		}
+	}
+}
+
+// TestRegistryFolder uses a folder that no configuration has.
+func TestRegistryFolder(t *testing.T) {
+	packageProject(t, map[string]string{
+		"time/t.wit":    "package some:time@0.1.0;\ninterface clock { type instant = u64; }",
+		"wit/app.wit":   "package my:app@0.1.0;\nworld app { import some:time/clock@0.1.0; }",
+		"mine/x/readme": "",
+	})
+	for _, registry := range []string{"./mine", "mine"} {
+		if registry == "./mine" {
+			runOK(t, "pkg", "publish", "--registry", registry, "time")
+		}
+		if got := runOK(t, "pkg", "list", "--registry", registry, "some:time"); got != "0.1.0\n" {
+			t.Errorf("list: %s", got)
+		}
+		if got := runOK(t, "wit", "fetch", "--registry", registry); !strings.Contains(got, "some:time@0.1.0 (./mine)\n") {
+			t.Errorf("fetch: %s", got)
+		}
+		runOK(t, "wit", "fetch", "--locked", "--registry", registry)
+	}
+	if _, err := os.Stat("mine/some/time/0.1.0.wasm"); err != nil {
+		t.Error(err)
+	}
+	if err := os.WriteFile("config.toml", nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if errs := runFails(t, "pkg", "list", "some:time"); !strings.Contains(errs, "no registry is known for some:time") || !strings.Contains(errs, "ashlar pkg config set some REGISTRY") {
+		t.Errorf("no registry: %s", errs)
+	}
+}
