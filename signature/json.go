@@ -64,9 +64,12 @@ func checkKeys(d *json.Decoder, depth int) error {
 	if depth == maxNesting {
 		return fmt.Errorf("nested deeper than %d", maxNesting)
 	}
-	keys := map[string]bool{}
+	var keys map[string]bool
+	if delim == '{' {
+		keys = map[string]bool{}
+	}
 	for d.More() {
-		if delim == '{' {
+		if keys != nil {
 			t, err := d.Token()
 			if err != nil {
 				return err

@@ -28,7 +28,7 @@ const (
 	minRSA = 2048
 	maxRSA = 8192
 	// maxKeyFile bounds the files of keys.
-	maxKeyFile = 64 << 10
+	maxKeyFile = 16 << 10
 )
 
 // NewPublicKey returns a key of package crypto: an ed25519.PublicKey,

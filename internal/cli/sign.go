@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/ashlar-wasm/ashlar/oci"
 	"github.com/ashlar-wasm/ashlar/signature"
@@ -127,8 +130,11 @@ func (b *attachedBundle) verify(manifest []byte, keys []signature.PublicKey) (*s
 	return b.bundle.Verify(manifest, keys)
 }
 
-// maxBundles bounds the bytes of all bundles of an artifact.
-const maxBundles = 64 << 20
+const (
+	// maxBundles bounds the bytes of all bundles of an artifact.
+	maxBundles    = 64 << 20
+	bundlesAtOnce = 4
+)
 
 // attachedBundles returns the bundles that are attached to an artifact. One that can't
 // be read is an entry with an error, since anybody may have attached it.
@@ -137,27 +143,30 @@ func attachedBundles(ctx context.Context, client *oci.Client, ref oci.Reference)
 	if err != nil {
 		return nil, err
 	}
-	var list []attachedBundle
-	size := 0
-	for _, r := range refs {
-		if !strings.HasPrefix(r.ArtifactType, "application/vnd.dev.sigstore.bundle") {
-			continue
-		}
-		b := attachedBundle{referrer: r}
-		a, err := client.ReadReferrer(ctx, ref, r)
-		var unfit *oci.ArtifactError
-		switch {
-		case errors.As(err, &unfit):
-			b.err = err
-		case err != nil:
-			return nil, err
-		default:
-			if size += len(a.Content); size > maxBundles {
-				return nil, fmt.Errorf("%s: the bundles that are attached have more than %d bytes", ref, maxBundles)
+	refs = slices.DeleteFunc(refs, func(r oci.Referrer) bool {
+		return !strings.HasPrefix(r.ArtifactType, "application/vnd.dev.sigstore.bundle")
+	})
+	list := make([]attachedBundle, len(refs))
+	var size atomic.Int64
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(bundlesAtOnce)
+	for i, r := range refs {
+		g.Go(func() error {
+			list[i].referrer = r
+			a, err := client.ReadReferrer(ctx, ref, r)
+			var unfit *oci.ArtifactError
+			switch {
+			case errors.As(err, &unfit):
+				list[i].err = err
+			case err != nil:
+				return err
+			case size.Add(int64(len(a.Content))) > maxBundles:
+				return fmt.Errorf("%s: the bundles that are attached have more than %d bytes", ref, maxBundles)
+			default:
+				list[i].bundle, list[i].err = signature.ParseBundle(a.Content)
 			}
-			b.bundle, b.err = signature.ParseBundle(a.Content)
-		}
-		list = append(list, b)
+			return nil
+		})
 	}
-	return list, nil
+	return list, g.Wait()
 }
