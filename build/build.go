@@ -38,6 +38,8 @@ type Result struct {
 	Size int    // of it, in bytes
 	// Changed says that the component was written: it was not there, or another.
 	Changed bool
+	// Commands are those of the toolchain, which ran in any case.
+	Commands []toolchain.Command
 }
 
 // runInterface is what the adapter exports for a program with a main function.
@@ -65,7 +67,7 @@ func Project(ctx context.Context, p *project.Project, o Options) (*Result, error
 		return nil, err
 	}
 	defer unlock()
-	made, err := compile(ctx, p, world, o)
+	made, commands, err := compile(ctx, p, world, o)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +76,7 @@ func Project(ctx context.Context, p *project.Project, o Options) (*Result, error
 		return nil, err
 	}
 	path := p.Component()
-	r := &Result{Path: path}
+	r := &Result{Path: path, Commands: commands}
 	if have, ok := upToDate(path, stamp); ok {
 		r.Size = have
 		return r, nil
@@ -93,14 +95,14 @@ func Project(ctx context.Context, p *project.Project, o Options) (*Result, error
 	return r, replace(stampPath(path), stamp.with(component))
 }
 
-// compile runs the toolchain and returns what it made.
-func compile(ctx context.Context, p *project.Project, world *wit.World, o Options) ([]byte, error) {
+// compile runs the toolchain and returns what it made, and its commands.
+func compile(ctx context.Context, p *project.Project, world *wit.World, o Options) ([]byte, []toolchain.Command, error) {
 	dir, err := filepath.Abs(p.Dir)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := Bind(p, world); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	job := toolchain.Job{
 		Dir: dir, World: world.Name, WIT: p.WIT,
@@ -118,11 +120,11 @@ func compile(ctx context.Context, p *project.Project, world *wit.World, o Option
 		t := toolchain.For(p.Language)
 		for _, tool := range t.Tools {
 			if _, err := tool.Find(ctx, dir); err != nil {
-				return nil, fmt.Errorf("to build %s: %w; install: %s", p.Language, err, tool.Install(dir))
+				return nil, nil, fmt.Errorf("to build %s: %w; install: %s", p.Language, err, tool.Install(dir))
 			}
 		}
 		if plan, err = t.Plan(job); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	for _, c := range plan.Commands {
@@ -130,7 +132,7 @@ func compile(ctx context.Context, p *project.Project, world *wit.World, o Option
 			o.Command(c)
 		}
 		if err := c.Run(ctx, dir, o.Out, o.Err); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	info, err := os.Stat(plan.Output)
@@ -139,18 +141,19 @@ func compile(ctx context.Context, p *project.Project, world *wit.World, o Option
 		if len(p.Build.Command) > 0 {
 			err = fmt.Errorf("%w: it is to write the file that ASHLAR_OUTPUT in its environment names, or build.output in %s", err, project.File)
 		}
-		return nil, err
+		return nil, nil, err
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no file", plan.Output)
+		return nil, nil, fmt.Errorf("%s is no file", plan.Output)
 	}
 	if info.Size() > maxModule {
-		return nil, fmt.Errorf("%s has %d bytes, at most %d are allowed", plan.Output, info.Size(), maxModule)
+		return nil, nil, fmt.Errorf("%s has %d bytes, at most %d are allowed", plan.Output, info.Size(), maxModule)
 	}
-	return os.ReadFile(plan.Output)
+	made, err := os.ReadFile(plan.Output)
+	return made, plan.Commands, err
 }
 
 // exportsInterface reports whether the world exports an interface, in any version.

@@ -21,15 +21,21 @@ import (
 func newBuild(s *streams) *cobra.Command {
 	var dir string
 	var quiet bool
+	var a attesting
 	cmd := &cobra.Command{
 		Use:   "build [flags]",
 		Short: "Build the component of a project",
 		Long: `Build the component of the project in the folder, which ashlar.toml describes: run
 the toolchain of its language, make a component of what that makes, check that it
 fits the world, and write it to build/NAME.wasm. Nothing is written if it is there
-already.`,
+already.
+
+With --attest, it also writes how the component was built, build/NAME.provenance.json
+(SLSA provenance in an in-toto statement), and what is in it, build/NAME.cdx.json (an SBOM
+in CycloneDX). 'ashlar push' attaches them to the artifact.`,
 		Example: `  ashlar build
-  ashlar build -C examples/hello`,
+  ashlar build -C examples/hello
+  ashlar build --attest`,
 		Args: exactArgs(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			start := time.Now()
@@ -45,6 +51,9 @@ already.`,
 			defer stop()
 			// A second signal ends the process.
 			context.AfterFunc(ctx, stop)
+			if err := a.begin(ctx, p); err != nil {
+				return err
+			}
 			r, err := build.Project(ctx, p, o)
 			if err != nil {
 				return ofProject(err)
@@ -56,11 +65,12 @@ already.`,
 			if !quiet {
 				fmt.Fprintf(s.err, "%s %s: %s in %s\n", state, r.Path, shortSize(int64(r.Size)), time.Since(start).Round(10*time.Millisecond))
 			}
-			return nil
+			return a.write(ctx, p, r)
 		},
 	}
 	cmd.Flags().StringVarP(&dir, "dir", "C", ".", "folder of the project")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print only what the toolchain prints, and errors")
+	a.flags(cmd)
 	return cmd
 }
 

@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"context"
 	"fmt"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ashlar-wasm/ashlar/oci"
+	"github.com/ashlar-wasm/ashlar/signature"
 )
 
 // referenceHelp says how artifacts are named.
@@ -15,6 +18,8 @@ disk. Credentials are those of 'ashlar login', Docker and its helpers, and Podma
 func newPush(s *streams) *cobra.Command {
 	var r registries
 	var o oci.BuildOptions
+	var key string
+	var bare bool
 	cmd := &cobra.Command{
 		Use:   "push [flags] FILE REF",
 		Short: "Push a component or core module to an OCI registry",
@@ -25,8 +30,13 @@ print its reference with the digest.
 
 The same file makes the same artifact, to the byte: what it says of itself comes
 from the file ('ashlar component metadata' shows and sets that), and its date is
-SOURCE_DATE_EPOCH or else 1970.`,
+SOURCE_DATE_EPOCH or else 1970.
+
+What 'ashlar build --attest' wrote beside FILE is attached to it: provenance and an SBOM.
+With --sign the artifact is signed, and so are these. The tag is set at the end, so that
+nobody finds what it means without its signatures.`,
 		Example: `  ashlar push hello.wasm registry.example/ns/hello:1.2.0
+  ashlar push --sign release hello.wasm registry.example/ns/hello:1.2.0
   ashlar push hello.wasm oci:dist:1.2.0`,
 		Args: exactArgs("FILE", "REF"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -45,9 +55,20 @@ SOURCE_DATE_EPOCH or else 1970.`,
 			if err != nil {
 				return f.invalid(err)
 			}
+			p := publication{file: f, artifact: a}
+			if !bare {
+				if p.attachments, err = readAttachments(f); err != nil {
+					return err
+				}
+			}
+			if key != "" {
+				if p.signer, err = signer(c.Context(), s, key); err != nil {
+					return err
+				}
+			}
 			r.artifactCache.flag = cacheOff // nothing is pulled
 			return r.client(s, maxFile, func(client *oci.Client) error {
-				ref, err := client.Push(c.Context(), ref, a)
+				ref, err := p.push(c.Context(), s, client, ref)
 				if err != nil {
 					return err
 				}
@@ -57,6 +78,43 @@ SOURCE_DATE_EPOCH or else 1970.`,
 		},
 	}
 	r.flags(cmd)
+	cmd.Flags().StringVar(&key, "sign", "", "sign the artifact and its attestations; "+signerHelp)
+	cmd.Flags().BoolVar(&bare, "no-attestations", false, "leave out the attestations that stand beside FILE")
 	cmd.Flags().StringVar(&o.Target, "target", "", "`world` that the component was made for, as wasi:http/proxy@0.2.0")
 	return cmd
+}
+
+// publication is an artifact with what is attached to it.
+type publication struct {
+	file        *file
+	artifact    *oci.Artifact
+	attachments []attachment
+	signer      signature.Signer // nil if nobody signs
+}
+
+// push pushes the artifact, attaches what belongs to it, and then sets the tag.
+func (p *publication) push(ctx context.Context, s *streams, client *oci.Client, ref oci.Reference) (oci.Reference, error) {
+	if len(p.attachments) == 0 && p.signer == nil {
+		return client.Push(ctx, ref, p.artifact)
+	}
+	pinned := ref
+	pinned.Tag, pinned.Digest = "", p.artifact.Descriptor.Digest
+	if ref.Digest != "" {
+		pinned.Digest = ref.Digest // which is an error if it is another
+	}
+	pinned, err := client.Push(ctx, pinned, p.artifact)
+	if err != nil {
+		return ref, err
+	}
+	for i := range p.attachments {
+		if err := p.attachments[i].attach(ctx, client, pinned, p.artifact, filepath.Base(p.file.path), p.signer); err != nil {
+			return ref, err
+		}
+	}
+	if p.signer != nil {
+		if _, err := signArtifact(ctx, s, client, pinned, p.signer, false); err != nil {
+			return ref, err
+		}
+	}
+	return client.Push(ctx, ref, p.artifact)
 }
