@@ -23,13 +23,13 @@ const (
 	exitTrap    = 5 // the guest trapped
 	exitTimeout = 6 // the limit of time or CPU time was exceeded
 	exitMemory  = 7 // the memory limit was exceeded
-	exitTrust   = 8 // a trust policy refuses the artifact
+	exitTrust   = 8 // the artifact is not signed as it has to be, or a trust policy refuses it
 )
 
 // exitCodes is what the help says about them.
 const exitCodes = `Exit codes: the guest's own, or 1 failure, 2 usage, 3 invalid or unsupported
 file, 4 missing import, 5 trap, 6 limit of time or CPU time exceeded, 7 memory
-limit exceeded, 8 refused by a trust policy.`
+limit exceeded, 8 not signed as it has to be, or refused by a trust policy.`
 
 // codeError is an error with the exit code that it ends the command with. A
 // nil err prints nothing.
@@ -107,7 +107,7 @@ what a flag grants them.
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError("%w\nSee '%s --help'.", err, c.CommandPath())
 	})
-	root.AddCommand(newNew(s), newBuild(s), newRun(s), newServe(s), newInvoke(s), newInspect(s), newValidate(), newWit(s), newBindgen(s), newComponent(s), newPkg(s), newPush(s), newPull(s), newCopy(s), newTags(s), newKey(s), newSign(s), newVerify(s), newTrust(s), newLogin(s), newLogout(s), newDoctor(s), newCache(s))
+	root.AddCommand(newNew(s), newBuild(s), newRun(s), newServe(s), newInvoke(s), newInspect(s), newValidate(), newWit(s), newBindgen(s), newComponent(s), newPkg(s), newPush(s), newPull(s), newCopy(s), newTags(s), newKey(s), newSign(s), newVerify(s), newTrust(s), newSBOM(s), newLogin(s), newLogout(s), newDoctor(s), newCache(s))
 	root.InitDefaultCompletionCmd()
 	for _, c := range append(root.Commands(), root) {
 		if c.HasSubCommands() && !c.Runnable() {

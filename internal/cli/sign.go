@@ -156,7 +156,8 @@ func attachedBundles(ctx context.Context, client *oci.Client, ref oci.Reference)
 			a, err := client.ReadReferrer(ctx, ref, r)
 			var unfit *oci.ArtifactError
 			switch {
-			case errors.As(err, &unfit):
+			case errors.As(err, &unfit), errors.Is(err, oci.ErrNotFound):
+				// Lists that are kept as tags may have what is gone.
 				list[i].err = err
 			case err != nil:
 				return err

@@ -172,7 +172,7 @@ func testSignAndVerify(t *testing.T, name string) {
 	if _, stderr := expect(t, exitUsage, "sign", ref); !strings.Contains(stderr, "which key? There are alyssa, ben, eva") {
 		t.Errorf("with several: %s", stderr)
 	}
-	if _, stderr := expect(t, exitFailure, "verify", "--key", "alyssa", ref); !strings.Contains(stderr, "0 of the keys signed it, expected 1") || !strings.Contains(stderr, "no signature is attached") {
+	if _, stderr := expect(t, exitTrust, "verify", "--key", "alyssa", ref); !strings.Contains(stderr, "0 of the keys signed it, expected 1") || !strings.Contains(stderr, "no signature is attached") {
 		t.Errorf("not signed: %s", stderr)
 	}
 
@@ -192,17 +192,17 @@ func testSignAndVerify(t *testing.T, name string) {
 	if !r.Verified || r.Reference != pinned || len(r.Signatures) != 1 || r.Signatures[0].Name != "alyssa" || r.Signatures[0].SignedAt == nil || len(r.Ignored) != 0 {
 		t.Errorf("%+v", r)
 	}
-	if _, stderr := expect(t, exitFailure, "verify", "--key", "eva", ref); !strings.Contains(stderr, "(eva): did not sign") || !strings.Contains(stderr, "ignored sha256:") || !strings.Contains(stderr, r.Signatures[0].Key+": none of the keys") {
+	if _, stderr := expect(t, exitTrust, "verify", "--key", "eva", ref); !strings.Contains(stderr, "(eva): did not sign") || !strings.Contains(stderr, "ignored sha256:") || !strings.Contains(stderr, r.Signatures[0].Key+": none of the keys") {
 		t.Errorf("another key: %s", stderr)
 	}
 
-	if _, stderr := expect(t, exitFailure, "verify", "--key", "alyssa", "--key", "ben", "--signatures", "2", ref); !strings.Contains(stderr, "1 of the keys signed it, expected 2") || !strings.Contains(stderr, "(ben): did not sign") {
+	if _, stderr := expect(t, exitTrust, "verify", "--key", "alyssa", "--key", "ben", "--signatures", "2", ref); !strings.Contains(stderr, "1 of the keys signed it, expected 2") || !strings.Contains(stderr, "(ben): did not sign") {
 		t.Errorf("two signatures: %s", stderr)
 	}
 	expect(t, 0, "sign", "--key", "ben", ref)
 	expect(t, 0, "verify", "--key", "alyssa", "--key", "ben", "--signatures", "2", ref)
 	expect(t, 0, "sign", "--key", "ben", "--force", ref)
-	if r := verifyJSON(t, exitFailure, "--key", "ben", "--key", "eva", "--signatures", "2", ref); r.Verified || len(r.Signatures) != 1 {
+	if r := verifyJSON(t, exitTrust, "--key", "ben", "--key", "eva", "--signatures", "2", ref); r.Verified || len(r.Signatures) != 1 {
 		t.Errorf("two signatures by one key count twice: %+v", r)
 	}
 
@@ -259,7 +259,7 @@ func testSignAndVerify(t *testing.T, name string) {
 	if err := attachBundle(t.Context(), client, to, b, a.Config.Created); err != nil {
 		t.Fatal(err)
 	}
-	r = verifyJSON(t, exitFailure, "--key", nkey, ref)
+	r = verifyJSON(t, exitTrust, "--key", nkey, ref)
 	if r.Verified || len(r.Attestations) != 1 || r.Attestations[0].PredicateType != signature.PredicateYank {
 		t.Errorf("%+v", r)
 	}
@@ -330,5 +330,5 @@ func TestVerifyOffline(t *testing.T) {
 		t.Errorf("offline, the registry is asked: %q", got)
 	}
 	expect(t, 0, "key", "generate", "other")
-	expect(t, exitFailure, "verify", "--offline", "--key", "other", ref)
+	expect(t, exitTrust, "verify", "--offline", "--key", "other", ref)
 }

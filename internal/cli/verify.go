@@ -57,7 +57,9 @@ manifest, made by 'ashlar sign' or 'cosign sign --key'; other statements by the 
 as provenance, are listed. Transparency logs, timestamps of others and certificates
 are not looked at.
 
-` + referenceHelp,
+` + referenceHelp + fmt.Sprintf(`
+
+The exit code is %d if too few of the keys signed it.`, exitTrust),
 		Example: `  ashlar verify --key release.pub registry.example/ns/hello:1.2.0
   ashlar verify --key alyssa --key ben --key UC3K... --signatures 2 registry.example/ns/hello:1.2.0`,
 		Args: exactArgs("REF"),
@@ -89,7 +91,7 @@ are not looked at.
 					err = report.print(s.out)
 				}
 				if err == nil && !report.Verified {
-					err = report.refusal(keys)
+					err = withCode(exitTrust, report.refusal(keys))
 				}
 				return err
 			})
