@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -99,5 +101,40 @@ func TestStoreNames(t *testing.T) {
 		if _, err := s.Private(name); err == nil {
 			t.Errorf("%q is read", name)
 		}
+	}
+}
+
+// Of several who make a key of one name at the same time one does, and its public key
+// is the one that stays.
+func TestStoreConcurrently(t *testing.T) {
+	s := &Store{Dir: t.TempDir()}
+	added := make([]*PrivateKey, 4)
+	var wg sync.WaitGroup
+	for i := range added {
+		k := generate(t)
+		wg.Go(func() {
+			if err := s.Add("release", k, nil, WriteOptions{}); err == nil {
+				added[i] = k
+			} else if !errors.Is(err, fs.ErrExist) {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	added = slices.DeleteFunc(added, func(k *PrivateKey) bool { return k == nil })
+	if len(added) != 1 {
+		t.Fatalf("%d of them made it", len(added))
+	}
+	public, err := s.Public("release")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := s.Private("release")
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := ParsePrivateKey(b, nil)
+	if err != nil || private.Public() != public || public != added[0].Public() {
+		t.Errorf("the keys are not a pair: %v", err)
 	}
 }
