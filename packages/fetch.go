@@ -66,31 +66,15 @@ const depsFolder = "deps"
 // A package from a registry that needs one which no registry has, takes with it what
 // its content has of that.
 func Fetch(ctx context.Context, o FetchOptions) (*Fetched, error) {
-	dir := o.Dir
-	if !filepath.IsAbs(dir) {
-		dir = filepath.Join(o.Project, dir)
-	}
-	if _, err := os.Stat(dir); err != nil {
-		return nil, fmt.Errorf("folder of WIT: %w", err)
-	}
-	f := &fetcher{
-		o: o, byName: map[wit.PackageName]*fetchedPackage{},
-		out: &Fetched{Wkg: &WkgLock{}, Lock: &Lock{}, dir: dir, deps: map[string]map[string][]byte{}},
-	}
-	lockedRoot, err := f.relative(f.out.dir)
+	f, root, err := newFetcher(o)
 	if err != nil {
 		return nil, err
 	}
-	f.out.managed = managedEntries(o.Resolver, lockedRoot)
-	if f.own, err = ownPackages(filepath.Join(f.out.dir, depsFolder), f.out.managed); err != nil {
-		return nil, err
-	}
-	root := &overlay{base: os.DirFS(f.out.dir), managed: f.out.managed}
 	deps, err := f.dependencies(ctx, root, true, nil)
 	if err != nil {
 		return nil, err
 	}
-	f.out.Lock.Roots = []LockedRoot{{lockedRoot, deps}}
+	f.out.Lock.Roots = []LockedRoot{{f.root, deps}}
 	for name, p := range f.byName {
 		f.out.deps[folderName(name)] = p.files
 	}
@@ -109,12 +93,42 @@ func Fetch(ctx context.Context, o FetchOptions) (*Fetched, error) {
 		_, err := os.Stat(filepath.Join(o.Project, filepath.FromSlash(path)))
 		return err == nil
 	})
-	f.out.Wkg.keep(o.Resolver.Wkg, f.out.Lock, lockedRoot)
+	f.out.Wkg.keep(o.Resolver.Wkg, f.out.Lock, f.root)
 	f.out.Lock.sort()
 	if err := f.out.Lock.check(); err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
 	}
 	return f.out, nil
+}
+
+// newFetcher returns what fetches for a folder, and the folder without what earlier
+// fetches wrote.
+func newFetcher(o FetchOptions) (*fetcher, *overlay, error) {
+	dir := o.Dir
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(o.Project, dir)
+	}
+	if _, err := os.Stat(dir); err != nil {
+		return nil, nil, fmt.Errorf("folder of WIT: %w", err)
+	}
+	f := &fetcher{
+		o: o, byName: map[wit.PackageName]*fetchedPackage{},
+		out: &Fetched{Wkg: &WkgLock{}, Lock: &Lock{}, dir: dir, deps: map[string]map[string][]byte{}},
+	}
+	var err error
+	if f.root, err = f.relative(dir); err != nil {
+		return nil, nil, err
+	}
+	f.out.managed = managedEntries(o.Resolver, f.root)
+	if f.own, err = ownPackages(filepath.Join(dir, depsFolder), f.out.managed); err != nil {
+		return nil, nil, err
+	}
+	return f, &overlay{base: os.DirFS(dir), managed: f.out.managed}, nil
+}
+
+// fromRegistry reports whether a package is to be taken from a registry.
+func (f *fetcher) fromRegistry(name wit.PackageName) bool {
+	return !f.own[name] && f.o.Members[name] == "" && !f.builtin(name) && (f.o.Manifest == nil || f.o.Manifest.Overrides[refOf(name)].Path == "")
 }
 
 // addBuiltin adds what is built in and needed. It is written with the rest, since
@@ -160,7 +174,9 @@ func (e *VersionError) Error() string {
 }
 
 type fetcher struct {
-	o      FetchOptions
+	o FetchOptions
+	// root is what the locks call the folder.
+	root   string
 	out    *Fetched
 	byName map[wit.PackageName]*fetchedPackage
 	// own are packages of the folder that no fetch wrote.

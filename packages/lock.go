@@ -378,3 +378,38 @@ func (l *Lock) reachable(root string) map[wit.PackageName]bool {
 	}
 	return seen
 }
+
+// Way is how a root of a lock comes to depend on a package.
+type Way struct {
+	// Root is the path of the root.
+	Root string
+	// Packages are each required by the one before, the first by the root.
+	Packages []wit.PackageName
+}
+
+// Why returns the shortest way from each root to each package that is meant.
+func (l *Lock) Why(meant func(wit.PackageName) bool) []Way {
+	var ways []Way
+	for _, root := range l.Roots {
+		seen := map[wit.PackageName]bool{}
+		next := []Way{{Root: root.Path}}
+		for len(next) > 0 {
+			way := next[0]
+			next = next[1:]
+			deps := root.Dependencies
+			if n := len(way.Packages); n > 0 {
+				if meant(way.Packages[n-1]) {
+					ways = append(ways, way)
+				}
+				deps = l.Package(way.Packages[n-1]).Dependencies
+			}
+			for _, d := range deps {
+				if !seen[d.Name] {
+					seen[d.Name] = true
+					next = append(next, Way{way.Root, append(slices.Clip(way.Packages), d.Name)})
+				}
+			}
+		}
+	}
+	return ways
+}

@@ -20,6 +20,9 @@ type Resolver struct {
 	// Lock and Wkg are asked first, in this order. They may be nil.
 	Lock *Lock
 	Wkg  *WkgLock
+	// Vendor is a folder that has contents of what the locks have ([Vendor]), which is
+	// taken from there without asking a registry. It may be empty.
+	Vendor Local
 	// Locked takes nothing that is not in a lock.
 	Locked bool
 	// Update says of which packages the locks are not to be asked; nil means of none.
@@ -185,10 +188,13 @@ func (r *Resolver) verify(ctx context.Context, out *Resolution) error {
 
 func (r *Resolver) resolve(ctx context.Context, p Ref, req Requirement) (Resolution, error) {
 	registry, err := r.Client.Registry(p)
+	if out, ok := r.vendored(p, registry, req); ok {
+		return out, nil
+	}
 	if err != nil {
 		return Resolution{}, err
 	}
-	locked, ok := r.locked(p, registry, req)
+	locked, _, ok := r.locked(p, registry, req)
 	if !ok && r.Locked {
 		return Resolution{}, &DriftError{[]string{fmt.Sprintf("%s is not locked", Spec{p, req})}}
 	}
@@ -213,11 +219,15 @@ func (r *Resolver) resolve(ctx context.Context, p Ref, req Requirement) (Resolut
 	return out, nil
 }
 
-// locked returns what a lock has for a requirement: by the requirement itself, or
-// else the highest version that matches.
-func (r *Resolver) locked(p Ref, registry string, req Requirement) (Release, bool) {
+// locked returns what a lock has for a requirement, and the registry it is from: by the
+// requirement itself, or else the highest version that matches. An empty registry stands
+// for any.
+func (r *Resolver) locked(p Ref, registry string, req Requirement) (Release, string, bool) {
 	if r.Update != nil && r.Update(p) {
-		return Release{}, false
+		return Release{}, "", false
+	}
+	from := func(locked string) bool {
+		return locked != "" && (registry == "" || strings.EqualFold(locked, registry))
 	}
 	if r.Lock != nil {
 		deps := []LockedDependency{}
@@ -229,37 +239,37 @@ func (r *Resolver) locked(p Ref, registry string, req Requirement) (Release, boo
 		}
 		for _, d := range deps {
 			if refOf(d.Name) == p && d.Requirement.Equal(req) {
-				if l := r.Lock.Package(d.Name); l.Registry == registry {
-					return l.release(), true
+				if l := r.Lock.Package(d.Name); from(l.Registry) {
+					return l.release(), l.Registry, true
 				}
 			}
 		}
 		for _, l := range slices.Backward(r.Lock.Packages) {
-			if refOf(l.Name) == p && l.Registry == registry && req.Matches(l.release().Version) {
-				return l.release(), true
+			if refOf(l.Name) == p && from(l.Registry) && req.Matches(l.release().Version) {
+				return l.release(), l.Registry, true
 			}
 		}
 	}
 	if r.Wkg != nil {
-		var best *WkgVersion
+		var best Release
+		var bestFrom string
 		for _, l := range r.Wkg.Packages {
-			if l.Name != p || !strings.EqualFold(l.Registry, registry) {
+			if l.Name != p || !from(l.Registry) {
 				continue
 			}
-			for i, v := range l.Versions {
+			for _, v := range l.Versions {
+				release := Release{Version: v.Version, Digest: v.Digest}
 				if v.Requirement.Equal(req) {
-					return Release{Version: v.Version, Digest: v.Digest}, true
+					return release, l.Registry, true
 				}
-				if req.Matches(v.Version) && (best == nil || v.Version.Compare(best.Version) > 0) {
-					best = &l.Versions[i]
+				if req.Matches(v.Version) && (bestFrom == "" || v.Version.Compare(best.Version) > 0) {
+					best, bestFrom = release, l.Registry
 				}
 			}
 		}
-		if best != nil {
-			return Release{Version: best.Version, Digest: best.Digest}, true
-		}
+		return best, bestFrom, bestFrom != ""
 	}
-	return Release{}, false
+	return Release{}, "", false
 }
 
 // release is that of a package from a registry, which has a valid version.

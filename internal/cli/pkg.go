@@ -40,7 +40,7 @@ func newPkg(s *streams) *cobra.Command {
 		Long: `Find, get and publish packages by name, in OCI registries and folders. Names, files
 and registries are shared with wkg.`,
 	}
-	cmd.AddCommand(newPkgGet(s), newPkgList(s), newPkgInfo(s), newPkgPublish(s), newPkgYank(s), newPkgTree(s), newPkgConfig(s))
+	cmd.AddCommand(newPkgGet(s), newPkgList(s), newPkgInfo(s), newPkgPublish(s), newPkgYank(s), newPkgTree(s), newPkgWhy(s), newPkgOutdated(s), newPkgUpdate(s), newPkgVendor(s), newPkgConfig(s))
 	return cmd
 }
 
@@ -107,7 +107,11 @@ func (p *packageFlags) packages(s *streams, f func(*packages.Client) error) erro
 
 // resolver returns what chooses the versions of packages that are taken.
 func (p *packageFlags) resolver(client *packages.Client) *packages.Resolver {
-	return &packages.Resolver{Client: client, Verify: p.policies.verify()}
+	r := &packages.Resolver{Client: client, Verify: p.policies.verify()}
+	if info, err := os.Stat(packages.VendorFolder); err == nil && info.IsDir() {
+		r.Vendor = packages.VendorFolder
+	}
+	return r
 }
 
 func parseSpec(word string) (packages.Spec, error) {

@@ -74,29 +74,42 @@ func (w *witProject) folders() ([]witFolder, error) {
 	return all, nil
 }
 
-// fetch finds what a folder depends on, and writes that if it may.
-func (w *witProject) fetch(ctx context.Context, p *packageFlags, client *packages.Client, folder witFolder) (*packages.Fetched, error) {
+// options say what to fetch for a folder.
+func (w *witProject) options(p *packageFlags, client *packages.Client, folder witFolder) (packages.FetchOptions, error) {
 	r := p.resolver(client)
 	r.Locked, r.Update = w.locked, w.update
+	o := packages.FetchOptions{Project: ".", Dir: folder.dir, Manifest: folder.manifest, Members: folder.members, Resolver: r, Builtin: wasiwit.Lookup}
 	var err error
 	if r.Wkg, err = packages.ReadWkgLock(packages.WkgLockFile); err != nil {
-		return nil, withCode(exitInvalid, err)
+		return o, withCode(exitInvalid, err)
 	}
 	if r.Lock, err = packages.ReadLock(packages.LockFile); err != nil {
-		return nil, withCode(exitInvalid, err)
+		return o, withCode(exitInvalid, err)
 	}
-	f, err := packages.Fetch(ctx, packages.FetchOptions{
-		Project: ".", Dir: folder.dir, Manifest: folder.manifest, Members: folder.members, Resolver: r, Builtin: wasiwit.Lookup,
-	})
+	return o, nil
+}
+
+// ofWIT gives an error its exit code if it is a mistake in WIT.
+func ofWIT(err error) error {
+	var we *wit.Error
+	if errors.As(err, &we) {
+		return withCode(exitInvalid, err)
+	}
+	return err
+}
+
+// fetch finds what a folder depends on, and writes that if it may.
+func (w *witProject) fetch(ctx context.Context, p *packageFlags, client *packages.Client, folder witFolder) (*packages.Fetched, error) {
+	o, err := w.options(p, client, folder)
 	if err != nil {
-		var we *wit.Error
-		if errors.As(err, &we) {
-			err = withCode(exitInvalid, err)
-		}
 		return nil, err
 	}
+	f, err := packages.Fetch(ctx, o)
+	if err != nil {
+		return nil, ofWIT(err)
+	}
 	if w.locked {
-		err = f.CheckLocks(r)
+		err = f.CheckLocks(o.Resolver)
 	}
 	if err == nil {
 		err = f.WriteDeps()
@@ -223,15 +236,10 @@ func newWitUpdate(s *streams) *cobra.Command {
 		Short: "Fetch packages anew, whatever the locks say",
 		Long:  "Fetch the packages that a folder of WIT uses anew, all or those that are named, whatever the\nlocks say.\n\n" + witDirHelp,
 		RunE: func(c *cobra.Command, args []string) error {
-			names := map[packages.Ref]bool{}
-			for _, a := range args {
-				ref, err := packages.ParseRef(a)
-				if err != nil {
-					return withCode(exitUsage, err)
-				}
-				names[ref] = true
+			var err error
+			if w.update, err = namedPackages(args); err != nil {
+				return err
 			}
-			w.update = func(p packages.Ref) bool { return len(names) == 0 || names[p] }
 			return w.fetchAndPrint(c.Context(), s, &p)
 		},
 	}
