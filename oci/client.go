@@ -14,6 +14,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
 	"oras.land/oras-go/v2/registry/remote/auth"
 
 	"github.com/ashlar-wasm/ashlar/oci/blob"
@@ -147,7 +148,7 @@ func (c *Client) Describe(ctx context.Context, r Reference) (*Artifact, error) {
 		return nil, fmt.Errorf("%s: %w", r, err)
 	}
 	defer src.close()
-	a, err := c.describe(ctx, src, r)
+	a, err := c.describe(ctx, src, r, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", r, err)
 	}
@@ -177,12 +178,12 @@ func (c *Client) PullTo(ctx context.Context, r Reference, out *os.File) (*Artifa
 		return nil, fmt.Errorf("%s: %w", r, err)
 	}
 	defer src.close()
-	a, err := c.describe(ctx, src, r)
-	if err == nil {
-		if err = c.checkLayer(a); err == nil {
-			err = src.copyTo(ctx, a.Manifest.Layer, out)
+	a, err := c.describe(ctx, src, r, func(ctx context.Context, a *Artifact) error {
+		if err := c.checkLayer(a); err != nil {
+			return err
 		}
-	}
+		return src.copyTo(ctx, a.Manifest.Layer, out)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", r, err)
 	}
@@ -210,7 +211,8 @@ func (c *Client) source(ctx context.Context, r Reference) (source, error) {
 	return c.newRemote(ctx, r)
 }
 
-func (c *Client) describe(ctx context.Context, src source, r Reference) (*Artifact, error) {
+// describe reads the manifest, and then the config while also is done.
+func (c *Client) describe(ctx context.Context, src source, r Reference, also func(context.Context, *Artifact) error) (*Artifact, error) {
 	b, desc, err := src.manifest(ctx, r)
 	if err != nil {
 		return nil, err
@@ -219,25 +221,37 @@ func (c *Client) describe(ctx context.Context, src source, r Reference) (*Artifa
 	if a.Manifest, err = ParseManifest(b); err != nil {
 		return nil, err
 	}
-	if a.Manifest.Config.MediaType != MediaTypeConfig {
-		return a, nil
+	group, ctx := errgroup.WithContext(ctx)
+	if also != nil {
+		group.Go(func() error { return also(ctx, a) })
 	}
+	if a.Manifest.Config.MediaType == MediaTypeConfig {
+		group.Go(func() error { return a.readConfig(ctx, src) })
+	}
+	return a, group.Wait()
+}
+
+func (a *Artifact) readConfig(ctx context.Context, src source) (err error) {
 	if a.ConfigBytes, err = src.blob(ctx, a.Manifest.Config, false); err != nil {
-		return nil, fmt.Errorf("config: %w", err)
+		return fmt.Errorf("config: %w", err)
 	}
 	if a.Config, err = ParseConfig(a.ConfigBytes); err != nil {
-		return nil, err
+		return err
 	}
-	return a, a.check()
+	return a.check()
 }
 
 func (c *Client) pull(ctx context.Context, src source, r Reference) (*Artifact, error) {
-	a, err := c.describe(ctx, src, r)
+	var layer []byte
+	a, err := c.describe(ctx, src, r, func(ctx context.Context, a *Artifact) (err error) {
+		layer, err = c.layer(ctx, src, a)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	a.Layer, err = c.layer(ctx, src, a)
-	return a, err
+	a.Layer = layer
+	return a, nil
 }
 
 // checkLayer refuses a layer that is too large.
@@ -301,7 +315,7 @@ func (c *Client) Copy(ctx context.Context, from, to Reference, o CopyOptions) (R
 		return to, fmt.Errorf("%s: %w", from, err)
 	}
 	defer src.close()
-	a, err := c.describe(ctx, src, from)
+	a, err := c.describe(ctx, src, from, nil)
 	if err != nil {
 		return to, fmt.Errorf("%s: %w", from, err)
 	}

@@ -322,7 +322,7 @@ func TestLies(t *testing.T) {
 					t.Errorf("%v, want %q", err, c.want)
 				}
 			}
-			if n := whole(t, kept); n != 2 { // manifest and config
+			if n := whole(t, kept); n > 2 { // manifest, and the config if that was faster
 				t.Errorf("%d blobs in the cache", n)
 			}
 			p.set(healthy)
