@@ -54,6 +54,7 @@ type dependency struct {
 	files                []file // of which one was taken
 	properties           []property
 	requires             []string // references of others
+	direct               bool     // the component itself requires it
 }
 
 // ref identifies the dependency among others.
@@ -119,6 +120,7 @@ func merge(all []dependency) []dependency {
 			last.scope = d.scope
 		}
 		last.requires = append(slices.Clone(last.requires), d.requires...)
+		last.direct = last.direct || d.direct
 		if len(last.hashes) == 0 {
 			last.hashes = d.hashes
 		}

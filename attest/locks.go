@@ -218,12 +218,19 @@ func cargoPackages(_ string, b []byte) ([]dependency, error) {
 			refs[p.Name], refs[p.Name+" "+p.Version], refs[p.Name+" "+p.Version+" ("+p.Source+")"] = ref, ref, ref
 		}
 	}
+	direct := map[string]bool{}
+	for _, p := range file.Package {
+		for _, r := range p.Dependencies {
+			direct[refs[r]] = direct[refs[r]] || p.Source == ""
+		}
+	}
 	var all []dependency
 	for _, p := range file.Package {
 		if p.Source == "" {
 			continue
 		}
 		d := describe(p)
+		d.direct = direct[d.purl]
 		for _, r := range p.Dependencies {
 			if ref := refs[r]; ref != "" {
 				d.requires = append(d.requires, ref)
@@ -240,6 +247,7 @@ func npmPackages(_ string, b []byte) ([]dependency, error) {
 		Name, Version, Resolved, Integrity string
 		Dev, Optional, DevOptional, Link   bool
 		Dependencies, OptionalDependencies map[string]string
+		DevDependencies                    map[string]string // of the project
 	}
 	var file struct {
 		LockfileVersion int
@@ -275,13 +283,23 @@ func npmPackages(_ string, b []byte) ([]dependency, error) {
 			who = strings.TrimSuffix(who[:max(i, 0)], "/")
 		}
 	}
+	direct := map[string]bool{}
+	for where, e := range file.Packages {
+		if !strings.Contains("/"+where, "/"+folder) { // the project, or a workspace in it
+			for _, needs := range []map[string]string{e.Dependencies, e.OptionalDependencies, e.DevDependencies} {
+				for name := range needs {
+					direct[find(where, name)] = true
+				}
+			}
+		}
+	}
 	var all []dependency
 	for _, where := range slices.Sorted(maps.Keys(file.Packages)) {
 		ref, e := refOf(where), file.Packages[where]
 		if ref == "" {
 			continue // the project itself, or its own folders
 		}
-		d := dependency{version: e.Version, purl: ref}
+		d := dependency{version: e.Version, purl: ref, direct: direct[ref]}
 		d.group, d.name = npmName(cmp.Or(e.Name, where[strings.LastIndex(where, folder)+len(folder):]))
 		switch {
 		case e.Dev:

@@ -134,7 +134,7 @@ func NewBOM(c Component) (*BOM, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.SerialNumber = "urn:uuid:" + uuid5(sha256Of(content))
+	b.SerialNumber = "urn:uuid:" + uuid5(uuidURLs, "https://ashlar.dev/sbom/sha256/"+sha256Of(content))
 	return b, nil
 }
 
@@ -165,7 +165,7 @@ func (b *BOM) add(all []dependency) {
 			e.ExternalReferences = append(e.ExternalReferences, bomReference{f.url, "distribution", f.hashes})
 		}
 		b.Components = append(b.Components, e)
-		if !needed[d.ref()] && d.purl != "" {
+		if d.direct || !needed[d.ref()] && d.purl != "" {
 			root.DependsOn = append(root.DependsOn, d.ref())
 		}
 		requires := slices.DeleteFunc(slices.Clone(d.requires), func(r string) bool { return !known[r] || r == d.ref() })
@@ -206,8 +206,11 @@ func ParseBOM(b []byte) (*BOM, error) {
 }
 
 // IsOf reports whether the bill of materials is that of a component with these bytes.
-func (b *BOM) IsOf(content []byte) bool {
-	return b.Metadata.Component != nil && slices.Contains(b.Metadata.Component.Hashes, hash{"SHA-256", sha256Of(content)})
+func (b *BOM) IsOf(content []byte) bool { return b.IsOfDigest(sha256Of(content)) }
+
+// IsOfDigest is IsOf for the SHA-256 of the bytes, in hexadecimal.
+func (b *BOM) IsOfDigest(digest string) bool {
+	return b.Metadata.Component != nil && slices.Contains(b.Metadata.Component.Hashes, hash{"SHA-256", digest})
 }
 
 // sourceDate is the time that SOURCE_DATE_EPOCH says, or nothing.
@@ -224,17 +227,14 @@ func sourceDate() (string, error) {
 	return time.Unix(n, 0).UTC().Format(time.RFC3339), nil
 }
 
-// uuidSpace is the name space of serial numbers: that of URLs (RFC 9562, section 6.6).
-var uuidSpace = [16]byte{0x6b, 0xa7, 0xb8, 0x11, 0x9d, 0xad, 0x11, 0xd1, 0x80, 0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8}
+// uuidURLs is the name space of URLs (RFC 9562, section 6.6).
+var uuidURLs = [16]byte{0x6b, 0xa7, 0xb8, 0x11, 0x9d, 0xad, 0x11, 0xd1, 0x80, 0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8}
 
-// uuid5 is a UUID of version 5 (RFC 9562, section 5.5) for a digest.
-func uuid5(digest string) string {
-	h := sha1.New()
-	h.Write(uuidSpace[:])
-	h.Write([]byte("https://ashlar.dev/sbom/sha256/" + digest))
-	u := h.Sum(nil)[:16]
+// uuid5 is the UUID of version 5 for a name (RFC 9562, section 5.5).
+func uuid5(space [16]byte, name string) string {
+	u := sha1.Sum(append(space[:], name...))
 	u[6], u[8] = u[6]&0x0f|0x50, u[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
+	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:16])
 }
 
 // Text lists what is in a bill of materials, for people.

@@ -105,6 +105,9 @@ var scpPattern = regexp.MustCompile(`^(?:[^/@:]+@)?([^/:@]+):([^/].*|/[^/].*)$`)
 // repositoryURI returns the address of a repository without credentials. It is empty
 // for one of this machine.
 func repositoryURI(remote string) string {
+	if strings.Contains(remote, "::") {
+		return "" // a program that fetches
+	}
 	u, err := url.Parse(remote)
 	if err == nil && u.Host != "" {
 		switch u.Scheme {
