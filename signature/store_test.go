@@ -14,6 +14,7 @@ import (
 )
 
 func TestStore(t *testing.T) {
+	t.Parallel()
 	s := &Store{Dir: filepath.Join(t.TempDir(), "keys")}
 	if keys, err := s.List(); err != nil || len(keys) > 0 {
 		t.Fatalf("a store that is not there has %v, %v", keys, err)
@@ -107,8 +108,9 @@ func TestStoreNames(t *testing.T) {
 // Of several who make a key of one name at the same time one does, and its public key
 // is the one that stays.
 func TestStoreConcurrently(t *testing.T) {
+	t.Parallel()
 	s := &Store{Dir: t.TempDir()}
-	added := make([]*PrivateKey, 4)
+	added := make([]*PrivateKey, 3)
 	var wg sync.WaitGroup
 	for i := range added {
 		k := generate(t)
