@@ -80,9 +80,9 @@ func startChild(t *testing.T, words ...string) *exec.Cmd {
 	return cmd
 }
 
-// kill starts a child 50 times and kills it at some moment, and looks each time at
+// kill starts a child n times and kills it at some moment, and looks each time at
 // what it left.
-func kill(t *testing.T, words func() []string, look func()) {
+func kill(t *testing.T, n int, words func() []string, look func()) {
 	t.Helper()
 	start := time.Now()
 	if err := startChild(t, words()...).Wait(); err != nil {
@@ -90,7 +90,7 @@ func kill(t *testing.T, words func() []string, look func()) {
 	}
 	look()
 	killed, whole := 0, time.Since(start)
-	for range 50 {
+	for range n {
 		cmd := startChild(t, words()...)
 		time.Sleep(rand.N(whole))
 		if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
@@ -103,10 +103,10 @@ func kill(t *testing.T, words func() []string, look func()) {
 		}
 		look()
 	}
-	if killed < 10 {
-		t.Errorf("only %d of 50 were killed before they ended", killed)
+	if killed < n/5 {
+		t.Errorf("only %d of %d were killed before they ended", killed, n)
 	}
-	t.Logf("%d of 50 killed before they ended", killed)
+	t.Logf("%d of %d killed before they ended", killed, n)
 	if err := startChild(t, words()...).Wait(); err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestKillPulls(t *testing.T) {
 	dir := t.TempDir()
 	kept := openCache(t, dir)
 	words := func() []string { return []string{"pull", p.ref.String(), dir} }
-	kill(t, words, func() {
+	kill(t, 50, words, func() {
 		if whole(t, kept) == 3 { // it came to an end
 			if _, err := kept.Prune(cache.Pruning{All: true}); err != nil {
 				t.Fatal(err)
@@ -186,7 +186,7 @@ func TestKillPushes(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "layout")
 		to := ref(t, "oci:"+dir+":1")
 		words := func() []string { return []string{"copy", source.String(), to.String()} }
-		kill(t, words, func() {
+		kill(t, 25, words, func() {
 			done := check(to)
 			blobs, err := filepath.Glob(filepath.Join(dir, "blobs", "sha256", "[0-9a-f]*"))
 			if err != nil {
@@ -213,7 +213,7 @@ func TestKillPushes(t *testing.T) {
 		}}
 		to := ref(t, ocitest.Start(t, slow).Host+"/ns/app:1")
 		words := func() []string { return []string{"copy", source.String(), to.String()} }
-		kill(t, words, func() {
+		kill(t, 25, words, func() {
 			if check(to) { // what is there is not pushed again
 				to.Repository += "x"
 			}
