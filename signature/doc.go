@@ -2,13 +2,6 @@
 // an artifact (statements of in-toto), and the bundles of sigstore that hold a
 // statement with its signature.
 //
-//	key, _ := signature.Generate()
-//	st, _ := signature.NewStatement(manifest, signature.PredicateSign, signature.SignPredicate{SignedAt: now})
-//	bundle, _ := signature.Sign(ctx, key, st)
-//	...
-//	bundle, _ = signature.ParseBundle(b)
-//	verified, err := bundle.Verify(manifest, []signature.PublicKey{key.Public()})
-//
 // The formats are those of cosign, so that either tool verifies what the other has
 // signed with a key: bundles v0.3 (github.com/sigstore/protobuf-specs), DSSE
 // (github.com/secure-systems-lab/dsse), statements v1 (github.com/in-toto/attestation).
