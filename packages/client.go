@@ -111,9 +111,10 @@ func NewClient(o ClientOptions) (*Client, error) {
 }
 
 // IsFolder reports whether a word is the path of a folder, and not the name of a
-// registry: it has a separator, or is . or ...
+// registry: it is absolute, or begins with . or .. as an element.
 func IsFolder(word string) bool {
-	return strings.ContainsAny(word, `/\`) || word == "." || word == ".."
+	first, _, _ := strings.Cut(filepath.ToSlash(word), "/")
+	return first == "." || first == ".." || filepath.IsAbs(word)
 }
 
 // Registry returns the name of the registry of a package, which for a folder is its path. The error is a

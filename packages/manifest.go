@@ -201,3 +201,20 @@ func (m *ManifestMetadata) encode() string {
 	}
 	return b.String()
 }
+
+// SetOverride writes into a manifest where a package is, or removes what it says of that
+// if o is nil. The rest of the file stays as it is. It returns what undoes that.
+func SetOverride(file string, ref Ref, o *Override) (undo func() error, err error) {
+	value := ""
+	if o != nil {
+		var parts []string
+		if o.Path != "" {
+			parts = append(parts, "path = "+tomlString(o.Path))
+		}
+		if o.Version != nil {
+			parts = append(parts, "version = "+tomlString(o.Version.String()))
+		}
+		value = "{ " + strings.Join(parts, ", ") + " }"
+	}
+	return rewriteTOML(file, []string{"overrides", ref.String()}, value, maxManifest)
+}

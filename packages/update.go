@@ -3,11 +3,6 @@ package packages
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
-	"regexp"
-	"slices"
 
 	"github.com/ashlar-wasm/ashlar/wit"
 )
@@ -126,91 +121,4 @@ func Upgrades(ctx context.Context, o FetchOptions, wanted func(Ref) bool) ([]Ref
 		}
 	}
 	return all, nil
-}
-
-// WITEdit is a change to the files of a folder of WIT.
-type WITEdit struct{ before, after map[string][]byte }
-
-// ReplaceVersions writes other versions where the files of a folder of WIT refer to
-// packages. Nothing is written yet.
-func ReplaceVersions(dir string, refs []Reference) (*WITEdit, error) {
-	return editWIT(dir, func(files map[string][]byte) error {
-		for _, ref := range refs {
-			// What follows a version can't be part of one: use a:b/c@1.0.0.{d}; has a
-			// dot behind it.
-			pattern, err := regexp.Compile(`(` + regexp.QuoteMeta(refOf(ref.Package).String()) + `/%?[a-zA-Z0-9-]+@)` + regexp.QuoteMeta(ref.Package.Version) + `(\.?[^0-9A-Za-z.+-]|$)`)
-			if err != nil {
-				return err
-			}
-			for name, b := range files {
-				files[name] = pattern.ReplaceAll(b, []byte("${1}"+ref.To.String()+"${2}"))
-			}
-		}
-		return nil
-	}, func(before []wit.PackageName) []wit.PackageName {
-		after := slices.Clone(before)
-		for i, name := range after {
-			for _, ref := range refs {
-				if name == ref.Package {
-					after[i].Version = ref.To.String()
-				}
-			}
-		}
-		return after
-	})
-}
-
-// editWIT edits the files of a folder of WIT, and checks that this changes the packages
-// that they refer to as is expected.
-func editWIT(dir string, edit func(files map[string][]byte) error, expect func([]wit.PackageName) []wit.PackageName) (*WITEdit, error) {
-	files, err := readWITFiles(dir)
-	if err != nil {
-		return nil, err
-	}
-	refs, err := references(&overlay{files: files})
-	if err != nil {
-		return nil, err
-	}
-	e := &WITEdit{map[string][]byte{}, map[string][]byte{}}
-	edited := map[string][]byte{}
-	for name, b := range files {
-		edited[name] = slices.Clone(b)
-	}
-	if err := edit(edited); err != nil {
-		return nil, err
-	}
-	got, err := references(&overlay{files: edited})
-	if err != nil {
-		return nil, fmt.Errorf("%s: after the change: %w", dir, err)
-	}
-	want := slices.Clone(expect(refs))
-	slices.SortFunc(want, comparePackages)
-	if want = slices.Compact(want); !slices.Equal(got, want) {
-		return nil, fmt.Errorf("%s: can't be edited so that it refers to %s; it would refer to %s: edit it by hand", dir, want, got)
-	}
-	for name, b := range files {
-		if string(edited[name]) != string(b) {
-			e.before[filepath.Join(dir, name)], e.after[filepath.Join(dir, name)] = b, edited[name]
-		}
-	}
-	return e, nil
-}
-
-// Files are those that change, sorted.
-func (e *WITEdit) Files() []string { return sortedKeys(e.after) }
-
-// Apply writes the files.
-func (e *WITEdit) Apply() error { return writeAll(e.after) }
-
-// Undo writes them as they were.
-func (e *WITEdit) Undo() error { return writeAll(e.before) }
-
-// writeAll writes into files that are there, which may be links.
-func writeAll(files map[string][]byte) error {
-	for _, name := range sortedKeys(files) {
-		if err := os.WriteFile(name, files[name], 0o666); err != nil {
-			return err
-		}
-	}
-	return nil
 }
