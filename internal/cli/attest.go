@@ -85,6 +85,10 @@ func (a *attesting) write(ctx context.Context, p *project.Project, r *build.Resu
 	return writeWhole(sbomPath, sbom)
 }
 
+// predicateAnnotation is the annotation of a statement that nobody signed with what it
+// is about, as others have it.
+const predicateAnnotation = "in-toto.io/predicate-type"
+
 // attachment is an attestation of a file that is pushed.
 type attachment struct {
 	path          string
@@ -160,7 +164,7 @@ func (a *attachment) attach(ctx context.Context, client *oci.Client, ref oci.Ref
 	attached := oci.Attachment{ArtifactType: attest.MediaTypeSBOM, Content: a.content}
 	if a.content == nil {
 		attached.ArtifactType = attest.MediaTypeStatement
-		attached.Annotations = map[string]string{"in-toto.io/predicate-type": a.predicateType}
+		attached.Annotations = map[string]string{predicateAnnotation: a.predicateType}
 		if attached.Content, err = st.Encode(); err != nil {
 			return err
 		}

@@ -149,6 +149,9 @@ func TestAttest(t *testing.T) {
 			t.Errorf("%s is not attached: %v", kind, attached)
 		}
 	}
+	if out, _ := expect(t, 0, "inspect", signed); !strings.Contains(out, "attached, not verified (5)") || !strings.Contains(out, " "+signature.PredicateProvenance+"\n") {
+		t.Errorf("inspect: %s", out)
+	}
 	out, errs = expect(t, 0, "sbom", signed)
 	var bom attest.BOM
 	if err := json.Unmarshal([]byte(out), &bom); err != nil || !strings.Contains(errs, "signed with sha256:") || !strings.Contains(errs, "(alice)") {

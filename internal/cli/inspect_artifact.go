@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -28,6 +30,30 @@ type artifactReport struct {
 	Exports     []string          `json:"exports"`
 	Target      string            `json:"target,omitempty"`
 	Annotations map[string]string `json:"annotations,omitempty"`
+	Referrers   []referrerReport  `json:"referrers,omitempty"`
+}
+
+// referrerReport is something that is attached to the artifact, as the registry and who
+// attached it say.
+type referrerReport struct {
+	Digest        string `json:"digest"`
+	ArtifactType  string `json:"artifactType,omitempty"`
+	PredicateType string `json:"predicateType,omitempty"` // of a statement
+}
+
+// predicateTypes are annotations that say the type of a statement.
+var predicateTypes = []string{"dev.sigstore.bundle.predicateType", predicateAnnotation}
+
+func reportReferrers(refs []oci.Referrer) []referrerReport {
+	var all []referrerReport
+	for _, ref := range refs {
+		r := referrerReport{Digest: ref.Descriptor.Digest.String(), ArtifactType: ref.ArtifactType}
+		for _, key := range predicateTypes {
+			r.PredicateType = cmp.Or(r.PredicateType, ref.Annotations[key])
+		}
+		all = append(all, r)
+	}
+	return all
 }
 
 type blobReport struct {
@@ -97,6 +123,12 @@ func (r *artifactReport) print(w io.Writer) error {
 			fmt.Fprintf(&b, "  %s: %q\n", printable(k), r.Annotations[k])
 		}
 	}
+	if len(r.Referrers) > 0 {
+		fmt.Fprintf(&b, "attached, not verified (%d)\n", len(r.Referrers))
+		for _, a := range r.Referrers {
+			fmt.Fprintf(&b, "  %s %s\n", a.Digest, printable(cmp.Or(a.PredicateType, a.ArtifactType)))
+		}
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -109,6 +141,12 @@ func (r *registries) inspect(ctx context.Context, s *streams, ref oci.Reference,
 			return artifactError(err)
 		}
 		report := reportArtifact(ref, a)
+		ref.Digest = a.Descriptor.Digest
+		refs, err := c.Referrers(ctx, ref, "")
+		if err != nil && !errors.Is(err, oci.ErrOffline) {
+			fmt.Fprintf(s.err, "ashlar: what is attached to it: %v\n", err)
+		}
+		report.Referrers = reportReferrers(refs)
 		if json {
 			return printJSON(s, report)
 		}
