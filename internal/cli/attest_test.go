@@ -149,7 +149,7 @@ func TestAttest(t *testing.T) {
 			t.Errorf("%s is not attached: %v", kind, attached)
 		}
 	}
-	if out, _ := expect(t, 0, "inspect", signed); !strings.Contains(out, "attached, not verified (5)") || !strings.Contains(out, " "+signature.PredicateProvenance+"\n") {
+	if out, _ := expect(t, 0, "inspect", "--referrers", signed); !strings.Contains(out, "attached, not verified (5)") || !strings.Contains(out, " "+signature.PredicateProvenance+"\n") {
 		t.Errorf("inspect: %s", out)
 	}
 	out, errs = expect(t, 0, "sbom", signed)

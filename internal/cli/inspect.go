@@ -49,13 +49,15 @@ type moduleReport struct {
 func newInspect(s *streams) *cobra.Command {
 	var output outputFormat
 	var regs registries
+	var referrers bool
 	cmd := &cobra.Command{
 		Use:   "inspect [flags] FILE|REF",
 		Short: "Show what a component or core module is made of",
 		Long: `Show the kind of a WebAssembly file, its digest, what it imports and exports,
 the core modules in it, and what its metadata says of who made it. Of an artifact
 in a registry or OCI layout, show what its manifest and config say; the file itself
-is not downloaded.`,
+is not downloaded. With --referrers, list the signatures and attestations that are
+attached to it, which 'ashlar verify' and 'ashlar trust check' look into.`,
 		Example: `  ashlar inspect hello.wasm
   ashlar inspect -o json hello.wasm
   ashlar inspect registry.example/ns/hello:1.2.0
@@ -70,7 +72,10 @@ is not downloaded.`,
 				return err
 			}
 			if remote {
-				return regs.inspect(c.Context(), s, ref, output.json())
+				return regs.inspect(c.Context(), s, ref, referrers, output.json())
+			}
+			if referrers {
+				return usageError("--referrers is for artifacts: REF is HOST/NAME, or oci:DIR")
 			}
 			f, err := regs.load(c.Context(), s, args[0], maxFile)
 			if err != nil {
@@ -92,6 +97,7 @@ is not downloaded.`,
 	output.flags(cmd)
 	regs.readFlags(cmd)
 	regs.unchecked = true
+	cmd.Flags().BoolVar(&referrers, "referrers", false, "list what is attached to the artifact, which asks the registry")
 	return cmd
 }
 

@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -133,8 +132,9 @@ func (r *artifactReport) print(w io.Writer) error {
 	return err
 }
 
-// inspect prints what an artifact says of itself.
-func (r *registries) inspect(ctx context.Context, s *streams, ref oci.Reference, json bool) error {
+// inspect prints what an artifact says of itself, and what is attached to it if that is
+// wanted.
+func (r *registries) inspect(ctx context.Context, s *streams, ref oci.Reference, referrers, json bool) error {
 	return r.client(s, 0, func(c *oci.Client) error {
 		a, err := c.Describe(ctx, ref)
 		if err != nil {
@@ -142,11 +142,13 @@ func (r *registries) inspect(ctx context.Context, s *streams, ref oci.Reference,
 		}
 		report := reportArtifact(ref, a)
 		ref.Digest = a.Descriptor.Digest
-		refs, err := c.Referrers(ctx, ref, "")
-		if err != nil && !errors.Is(err, oci.ErrOffline) {
-			fmt.Fprintf(s.err, "ashlar: what is attached to it: %v\n", err)
+		if referrers {
+			refs, err := c.Referrers(ctx, ref, "")
+			if err != nil {
+				return err
+			}
+			report.Referrers = reportReferrers(refs)
 		}
-		report.Referrers = reportReferrers(refs)
 		if json {
 			return printJSON(s, report)
 		}
