@@ -44,6 +44,9 @@ type Options struct {
 	// further one is twice as long, six in all. A registry that says how long to wait
 	// is waited for, up to a minute. Zero means 200 ms.
 	RetryWait time.Duration
+	// IdleTimeout bounds the wait for the next bytes of a transfer; what stalls is begun
+	// anew, or goes on. Zero means a minute.
+	IdleTimeout time.Duration
 	// UserAgent is told to registries; empty means "ashlar".
 	UserAgent string
 	// Progress is told how many bytes of layers were transferred of how many. It is
@@ -65,6 +68,7 @@ type Client struct {
 	progress progress
 	getCred  CredentialFunc
 	backoff  backoff
+	idle     time.Duration
 }
 
 // NewClient returns a client.
@@ -78,6 +82,9 @@ func NewClient(o Options) (*Client, error) {
 	}
 	if o.RetryWait > 0 {
 		c.backoff = backoff(o.RetryWait)
+	}
+	if c.idle = o.IdleTimeout; c.idle <= 0 {
+		c.idle = idleTimeout
 	}
 	if c.maxLayer <= 0 {
 		c.maxLayer = defaultMaxLayer

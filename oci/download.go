@@ -24,7 +24,7 @@ import (
 // download downloads a blob, which check says to be right or not. It goes on where an
 // earlier attempt ended.
 func (s *remoteSource) download(ctx context.Context, repo *remote.Repository, d v1.Descriptor, m *meter, to sink, check func() error) error {
-	t := &transfer{desc: d, meter: m, backoff: s.c.backoff, to: to}
+	t := &transfer{desc: d, meter: m, backoff: s.c.backoff, idle: s.c.idle, to: to}
 	for {
 		resumed := to.Offset() > 0
 		m.set(to.Offset())
@@ -108,6 +108,7 @@ func checkSum(d v1.Descriptor, got digest.Digest) error {
 type transfer struct {
 	desc    v1.Descriptor
 	backoff backoff
+	idle    time.Duration
 	to      sink
 	meter   *meter
 }
@@ -180,8 +181,8 @@ func retryable(err error) bool { return errors.Is(err, errBroken) || transient(e
 
 // request does one request for what is missing.
 func (t *transfer) request(ctx context.Context, repo *remote.Repository) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	ctx, stall, cancel := watch(ctx, t.idle)
+	defer cancel()
 	resp, err := getBlob(ctx, repo, t.desc, t.offset())
 	if err != nil {
 		return err
@@ -212,13 +213,12 @@ func (t *transfer) request(ctx context.Context, repo *remote.Repository) error {
 	default:
 		return responseError(resp)
 	}
-	idle := time.AfterFunc(idleTimeout, func() { cancel(fmt.Errorf("nothing came for %v", idleTimeout)) })
-	defer idle.Stop()
+	stall.moved()
 	buf := make([]byte, min(t.desc.Size+1, 256<<10))
 	for {
 		n, err := resp.Body.Read(buf)
 		if n > 0 {
-			idle.Reset(idleTimeout)
+			stall.moved()
 			if _, err := t.Write(buf[:n]); err != nil {
 				return err
 			}

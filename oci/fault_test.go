@@ -546,3 +546,43 @@ func TestMirrors(t *testing.T) {
 		})
 	}
 }
+
+// TestStalls is about registries that begin to answer, or to take, and go on no more.
+func TestStalls(t *testing.T) {
+	p := publish(t, bigModule(300_000), ocitest.Options{})
+	const limit = 300 * time.Millisecond
+	gone := make(chan struct{})
+	defer close(gone)
+	var stalled atomic.Int32
+	p.set(func(w http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case r.URL.Path == p.blob && r.Method == http.MethodGet && stalled.Add(1) <= 2:
+			w.Header().Set("Content-Length", fmt.Sprint(len(p.wasm)))
+			_, _ = w.Write(p.wasm[:1000])
+			_ = http.NewResponseController(w).Flush()
+		case r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/uploads/") && r.ContentLength > 10_000 && stalled.Add(1) <= 2:
+			_, _ = r.Body.Read(make([]byte, 1000))
+		default:
+			return false
+		}
+		select {
+		case <-gone:
+		case <-r.Context().Done():
+		}
+		return true
+	})
+	c := client(t, oci.Options{IdleTimeout: limit})
+	a, err := c.Pull(t.Context(), p.ref)
+	if err != nil || !bytes.Equal(a.Layer, p.wasm) || stalled.Load() < 3 {
+		t.Errorf("pull: %v, after %d requests", err, stalled.Load())
+	}
+	stalled.Store(0)
+	wasm := bigModule(20 << 20) // more than what waits in a socket
+	if _, err := c.Push(t.Context(), ref(t, p.reg.Host+"/ns/other:1"), artifact(t, wasm)); err != nil || stalled.Load() < 3 {
+		t.Errorf("push: %v, after %d requests", err, stalled.Load())
+	}
+	stalled.Store(-1 << 30)
+	if _, err := client(t, oci.Options{IdleTimeout: limit, RetryWait: 1}).Pull(t.Context(), p.ref); err == nil || !strings.Contains(err.Error(), "nothing moved for 300ms") {
+		t.Errorf("pull of what always stalls: %v", err)
+	}
+}

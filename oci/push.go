@@ -73,7 +73,7 @@ func (c *Client) pushBlob(ctx context.Context, repo *remote.Repository, d v1.Des
 	if err != nil {
 		return err
 	}
-	u := &upload{repo: repo, desc: d, content: b, backoff: c.backoff}
+	u := &upload{repo: repo, desc: d, content: b, backoff: c.backoff, idle: c.idle}
 	if counted {
 		u.meter = c.progress.begin(d.Size)
 	}

@@ -27,10 +27,37 @@ const (
 	// maxWait bounds a wait. A registry that asks for more fails the request.
 	maxWait = time.Minute
 	// headerTimeout is for a response to begin, and idleTimeout for the next bytes
-	// of one to come.
+	// of a transfer, unless it is said otherwise.
 	headerTimeout = 2 * time.Minute
 	idleTimeout   = time.Minute
 )
+
+// stall ends a transfer in which nothing moves.
+type stall struct {
+	timer *time.Timer
+	limit time.Duration
+}
+
+// errStalled is wrapped by the error of a transfer in which nothing moved.
+var errStalled = errors.New("nothing moved")
+
+// watch returns a context that ends when nothing moved for the time, since something
+// moved first.
+func watch(ctx context.Context, limit time.Duration) (context.Context, *stall, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	s := &stall{time.AfterFunc(limit, func() { cancel(fmt.Errorf("%w for %v", errStalled, limit)) }), limit}
+	s.timer.Stop()
+	return ctx, s, func() {
+		s.timer.Stop()
+		cancel(nil)
+	}
+}
+
+// moved tells that something moved.
+func (s *stall) moved() { s.timer.Reset(s.limit) }
+
+// done tells that all has been sent.
+func (s *stall) done() { s.timer.Stop() }
 
 // newTransport returns the transport of a client: retries around the guard of plain
 // HTTP around TLS.

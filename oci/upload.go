@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/registry/remote"
@@ -26,6 +27,7 @@ type upload struct {
 	content []byte
 	meter   *meter
 	backoff backoff
+	idle    time.Duration
 	// session is where the bytes go to; nil if there is none.
 	session *url.URL
 	// authorization is what opened the session, at a host.
@@ -73,7 +75,9 @@ func (u *upload) attempt(ctx context.Context) error {
 	query.Set("digest", u.desc.Digest.String())
 	target.RawQuery = query.Encode()
 	// The transport must not repeat this by itself, so it can't: there is no GetBody.
-	body := &countedReader{r: bytes.NewReader(u.content[u.offset:]), offset: u.offset, meter: u.meter}
+	ctx, stall, cancel := watch(ctx, u.idle)
+	defer cancel()
+	body := &countedReader{r: bytes.NewReader(u.content[u.offset:]), offset: u.offset, meter: u.meter, stall: stall}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPut, target.String(), body)
 	if err != nil {
 		return err
@@ -89,6 +93,9 @@ func (u *upload) attempt(ctx context.Context) error {
 	u.authorize(req)
 	resp, err := u.repo.Client.Do(req)
 	if err != nil {
+		if cause := context.Cause(ctx); errors.Is(cause, errStalled) {
+			err = cause
+		}
 		return err
 	}
 	defer drain(resp)
@@ -185,7 +192,7 @@ func uploadRetryable(err error) bool {
 	if errors.As(err, &resp) {
 		return resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusRequestTimeout
 	}
-	return retryable(err)
+	return errors.Is(err, errStalled) || retryable(err)
 }
 
 // countedReader tells how much was read.
@@ -193,10 +200,16 @@ type countedReader struct {
 	r      *bytes.Reader
 	offset int64 // of its first byte in the blob
 	meter  *meter
+	stall  *stall
 }
 
 func (r *countedReader) Read(p []byte) (int, error) {
 	n, err := r.r.Read(p)
+	if r.r.Len() > 0 {
+		r.stall.moved()
+	} else {
+		r.stall.done() // how long the answer may take is the transport's concern
+	}
 	r.meter.set(r.offset + r.r.Size() - int64(r.r.Len()))
 	return n, err
 }
