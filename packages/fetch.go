@@ -40,6 +40,8 @@ type Fetched struct {
 	Lock *Lock
 
 	dir string
+	// added are folders below deps that were not there.
+	added map[string]bool
 	// deps are the files to write, by folder below deps and name.
 	deps map[string]map[string][]byte
 	// managed are the entries of deps that earlier fetches may have written.
@@ -99,6 +101,26 @@ func Fetch(ctx context.Context, o FetchOptions) (*Fetched, error) {
 		return nil, fmt.Errorf("lock: %w", err)
 	}
 	return f.out, nil
+}
+
+// Missing returns the packages that a folder of WIT needs and that are neither in its
+// subfolder deps nor built in. It returns none for a folder with mistakes that have
+// nothing to do with that.
+func Missing(dir string, builtin wit.Lookup) ([]wit.PackageName, error) {
+	if _, err := os.Stat(dir); err != nil {
+		return nil, fmt.Errorf("folder of WIT: %w", err)
+	}
+	names := map[wit.PackageName]bool{}
+	_, _ = wit.ParseFS(os.DirFS(dir), ".", wit.Options{AllFeatures: true, Lookup: func(name wit.PackageName) (fs.FS, string) {
+		if builtin != nil {
+			if fsys, folder := builtin(name); fsys != nil {
+				return fsys, folder
+			}
+		}
+		names[name] = true
+		return nil, ""
+	}})
+	return slices.SortedFunc(maps.Keys(names), comparePackages), nil
 }
 
 // newFetcher returns what fetches for a folder, and the folder without what earlier

@@ -69,6 +69,28 @@ func readLocalPackage(from string) (name wit.PackageName, files map[string][]byt
 	return name, files, nil
 }
 
+// ReadPackage reads the WIT package of a folder or file, without what it depends on: its
+// interfaces have no types or functions.
+func ReadPackage(from string) (wit.PackageName, *wit.Package, error) {
+	name, files, err := readLocalPackage(from)
+	if err != nil {
+		return name, nil, err
+	}
+	p := &wit.Package{Name: name}
+	for _, file := range sortedKeys(files) {
+		code := blankComments(string(files[file]))
+		for _, m := range interfacePattern.FindAllStringSubmatch(code, -1) {
+			p.Interfaces = append(p.Interfaces, &wit.Interface{Name: m[1], Package: p})
+		}
+		for _, w := range worldsIn(string(files[file])) {
+			p.Worlds = append(p.Worlds, &wit.World{Name: w.name, Package: p})
+		}
+	}
+	return name, p, nil
+}
+
+var interfacePattern = regexp.MustCompile(`(?m)^\s*interface\s+%?([a-zA-Z][a-zA-Z0-9-]*)\s*\{`)
+
 // readWITFiles returns the WIT of a folder, or of a file, by file names.
 func readWITFiles(from string) (map[string][]byte, error) {
 	info, err := os.Stat(from)

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/ashlar-wasm/ashlar/wit"
 )
 
 // CheckLocks compares the locks with those that the resolver has. The error is a
@@ -68,6 +70,12 @@ func (f *Fetched) WriteDeps() error {
 	}
 	for _, name := range sortedKeys(f.deps) {
 		folder := filepath.Join(deps, name)
+		if _, err := os.Lstat(folder); err != nil {
+			if f.added == nil {
+				f.added = map[string]bool{}
+			}
+			f.added[name] = true
+		}
 		if err := os.MkdirAll(folder, 0o777); err != nil {
 			return err
 		}
@@ -87,6 +95,52 @@ func (f *Fetched) WriteDeps() error {
 				return err
 			}
 		}
+	}
+	return nil
+}
+
+// Added returns the packages of the lock that [Fetched.WriteDeps] wrote and that were not
+// there before.
+func (f *Fetched) Added() []LockedPackage {
+	return slices.DeleteFunc(slices.Clone(f.Lock.Packages), func(p LockedPackage) bool { return !f.added[folderName(p.Name)] })
+}
+
+// CheckDirect compares what a folder of WIT refers to with what a lock has for it, without
+// looking at contents. What is in deps by hand, and what is built in, counts for nothing.
+// The error is a *[DriftError].
+func CheckDirect(o FetchOptions) error {
+	f, root, err := newFetcher(o)
+	if err != nil {
+		return err
+	}
+	names, err := references(root)
+	if err != nil {
+		return f.in(err)
+	}
+	locked := map[wit.PackageName]bool{}
+	if o.Resolver.Lock != nil {
+		for _, r := range o.Resolver.Lock.Roots {
+			for _, d := range r.Dependencies {
+				locked[d.Name] = locked[d.Name] || r.Path == f.root
+			}
+		}
+	}
+	var changes []string
+	for _, name := range names {
+		if f.fromRegistry(name) && !locked[name] {
+			changes = append(changes, fmt.Sprintf("%s: %s refers to %s, which is not there", LockFile, f.root, name))
+		}
+		delete(locked, name)
+	}
+	for name, own := range locked {
+		// What is from a folder may have another version than the reference.
+		if p := o.Resolver.Lock.Package(name); own && p.Registry != "" {
+			changes = append(changes, fmt.Sprintf("%s: %s does not refer to %s any more", LockFile, f.root, name))
+		}
+	}
+	if len(changes) > 0 {
+		slices.Sort(changes)
+		return &DriftError{changes}
 	}
 	return nil
 }

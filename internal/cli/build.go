@@ -22,13 +22,16 @@ func newBuild(s *streams) *cobra.Command {
 	var dir string
 	var quiet bool
 	var a attesting
+	var p packageFlags
+	var w witProject
 	cmd := &cobra.Command{
 		Use:   "build [flags]",
 		Short: "Build the component of a project",
 		Long: `Build the component of the project in the folder, which ashlar.toml describes: run
 the toolchain of its language, make a component of what that makes, check that it
 fits the world, and write it to build/NAME.wasm. Nothing is written if it is there
-already.
+already. Packages that its WIT uses and that are not in deps/ are fetched before, as
+'ashlar wit fetch' does.
 
 With --attest, it also writes how the component was built, build/NAME.provenance.json
 (SLSA provenance in an in-toto statement), and what is in it, build/NAME.cdx.json (an SBOM
@@ -39,7 +42,7 @@ in CycloneDX). 'ashlar push' attaches them to the artifact.`,
 		Args: exactArgs(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			start := time.Now()
-			p, err := loadProject(dir)
+			pr, err := loadProject(dir)
 			if err != nil {
 				return err
 			}
@@ -51,10 +54,15 @@ in CycloneDX). 'ashlar push' attaches them to the artifact.`,
 			defer stop()
 			// A second signal ends the process.
 			context.AfterFunc(ctx, stop)
-			if err := a.begin(ctx, p); err != nil {
+			if pr.WIT != "" {
+				if err := w.fetchMissing(ctx, s, &p, pr); err != nil {
+					return err
+				}
+			}
+			if err := a.begin(ctx, pr); err != nil {
 				return err
 			}
-			r, err := build.Project(ctx, p, o)
+			r, err := build.Project(ctx, pr, o)
 			if err != nil {
 				return ofProject(err)
 			}
@@ -65,12 +73,15 @@ in CycloneDX). 'ashlar push' attaches them to the artifact.`,
 			if !quiet {
 				fmt.Fprintf(s.err, "%s %s: %s in %s\n", state, r.Path, shortSize(int64(r.Size)), time.Since(start).Round(10*time.Millisecond))
 			}
-			return a.write(ctx, p, r)
+			return a.write(ctx, pr, r)
 		},
 	}
 	cmd.Flags().StringVarP(&dir, "dir", "C", ".", "folder of the project")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print only what the toolchain prints, and errors")
 	a.flags(cmd)
+	p.flags(cmd)
+	p.policies.flags(cmd)
+	w.lockedFlag(cmd)
 	return cmd
 }
 

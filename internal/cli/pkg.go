@@ -66,7 +66,7 @@ func (p *packageFlags) chosenRegistry(config *packages.Config) string {
 	if _, ok := config.Registries[word]; ok || word == "" || packages.IsFolder(word) {
 		return word
 	}
-	if info, err := os.Stat(word); err == nil && info.IsDir() {
+	if isFolder(word) {
 		return "." + string(filepath.Separator) + word
 	}
 	return word
@@ -107,11 +107,12 @@ func (p *packageFlags) packages(s *streams, f func(*packages.Client) error) erro
 
 // resolver returns what chooses the versions of packages that are taken.
 func (p *packageFlags) resolver(client *packages.Client) *packages.Resolver {
-	r := &packages.Resolver{Client: client, Verify: p.policies.verify()}
-	if info, err := os.Stat(packages.VendorFolder); err == nil && info.IsDir() {
-		r.Vendor = packages.VendorFolder
-	}
-	return r
+	return &packages.Resolver{Client: client, Verify: p.policies.verify()}
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 func parseSpec(word string) (packages.Spec, error) {

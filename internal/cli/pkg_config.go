@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -41,6 +42,41 @@ one package is, for which its registry may be asked.`,
 		},
 	}
 	p.flags(cmd)
+	cmd.AddCommand(newPkgConfigSet(s))
+	return cmd
+}
+
+func newPkgConfigSet(s *streams) *cobra.Command {
+	var p packageFlags
+	cmd := &cobra.Command{
+		Use:   "set [flags] NAMESPACE|NAMESPACE:NAME|default REGISTRY",
+		Short: "Say where packages are",
+		Long: `Write into wkg's config.toml in which registry the packages of a namespace, one package,
+or all others (default) are. The rest of the file stays as it is. REGISTRY is the host
+of an OCI registry, or of what says where its packages are, or the path of a folder.`,
+		Example: `  ashlar pkg config set acme registry.example
+  ashlar pkg config set default ./packages`,
+		Args: exactArgs("NAME", "REGISTRY"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			path, err := p.configPath(), error(nil)
+			if path == "" {
+				if path, err = packages.DefaultConfigPath(); err != nil {
+					return err
+				}
+			}
+			registry := args[1]
+			if !packages.IsFolder(registry) && isFolder(registry) {
+				registry = "." + string(filepath.Separator) + registry
+			}
+			name, err := packages.SetRegistry(path, args[0], registry)
+			if err != nil {
+				return withCode(exitUsage, err)
+			}
+			_, err = fmt.Fprintf(s.out, "%s: %s is in %s\n", path, args[0], name)
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&p.config, "config", "", "config.toml of wkg (default: $"+wkgConfigVariable+", or wasm-pkg/config.toml in the user's configuration)")
 	return cmd
 }
 

@@ -55,7 +55,7 @@ that of a command is ./fetch, ./build and so on.`,
 			return err
 		},
 	}
-	cmd.AddCommand(newWitFetch(s), newWitUpdate(s), newWitBuild(s), newWitPublish(s))
+	cmd.AddCommand(newWitFetch(s), newWitUpdate(s), newWitAdd(s), newWitRemove(s), newWitBuild(s), newWitPublish(s))
 	cmd.Flags().StringArrayVar(&features, "features", nil, "feature gates (@unstable) to open")
 	cmd.Flags().StringVar(&out, "wasm", "", "write the package in binary form to this file instead")
 	return cmd

@@ -19,9 +19,10 @@ import (
 	"github.com/ashlar-wasm/ashlar/wit"
 )
 
-// witProject is the folders of WIT that a command works on, with the manifest and the
-// locks of the folder that it runs in.
+// witProject is the folders of WIT that a command works on, with their manifest and locks.
 type witProject struct {
+	// root is the folder with the manifest and the locks; empty means the current one.
+	root string
 	// dir is the folder; empty means all members of the workspace, if there is one.
 	dir string
 	// workspace insists on that.
@@ -41,7 +42,7 @@ type witFolder struct {
 
 // folders returns the folders to work on, each behind those that it needs.
 func (w *witProject) folders() ([]witFolder, error) {
-	manifest, err := packages.ReadManifest(packages.ManifestFile)
+	manifest, err := packages.ReadManifest(filepath.Join(w.root, packages.ManifestFile))
 	if err != nil {
 		return nil, withCode(exitInvalid, err)
 	}
@@ -52,7 +53,7 @@ func (w *witProject) folders() ([]witFolder, error) {
 	if !isRoot {
 		return []witFolder{{dir: cmp.Or(w.dir, "wit"), manifest: manifest}}, nil
 	}
-	members, err := manifest.Workspace.MembersIn(".")
+	members, err := manifest.Workspace.MembersIn(cmp.Or(w.root, "."))
 	if err != nil {
 		return nil, withCode(exitInvalid, fmt.Errorf("%s: %w", packages.ManifestFile, err))
 	}
@@ -77,13 +78,16 @@ func (w *witProject) folders() ([]witFolder, error) {
 // options say what to fetch for a folder.
 func (w *witProject) options(p *packageFlags, client *packages.Client, folder witFolder) (packages.FetchOptions, error) {
 	r := p.resolver(client)
+	if vendor := filepath.Join(w.root, packages.VendorFolder); isFolder(vendor) {
+		r.Vendor = packages.Local(vendor)
+	}
 	r.Locked, r.Update = w.locked, w.update
-	o := packages.FetchOptions{Project: ".", Dir: folder.dir, Manifest: folder.manifest, Members: folder.members, Resolver: r, Builtin: wasiwit.Lookup}
+	o := packages.FetchOptions{Project: cmp.Or(w.root, "."), Dir: folder.dir, Manifest: folder.manifest, Members: folder.members, Resolver: r, Builtin: wasiwit.Lookup}
 	var err error
-	if r.Wkg, err = packages.ReadWkgLock(packages.WkgLockFile); err != nil {
+	if r.Wkg, err = packages.ReadWkgLock(filepath.Join(w.root, packages.WkgLockFile)); err != nil {
 		return o, withCode(exitInvalid, err)
 	}
-	if r.Lock, err = packages.ReadLock(packages.LockFile); err != nil {
+	if r.Lock, err = packages.ReadLock(filepath.Join(w.root, packages.LockFile)); err != nil {
 		return o, withCode(exitInvalid, err)
 	}
 	return o, nil
@@ -115,7 +119,7 @@ func (w *witProject) fetch(ctx context.Context, p *packageFlags, client *package
 		err = f.WriteDeps()
 	}
 	if err == nil && !w.locked {
-		err = f.WriteLocks(".")
+		err = f.WriteLocks(w.root)
 	}
 	return f, err
 }
