@@ -217,9 +217,12 @@ func (c *Client) readReferrer(ctx context.Context, r Reference, ref Referrer) (*
 	}
 	layer := m.blobs[1]
 	if layer.Size > MaxAttachment {
-		return nil, fmt.Errorf("its content has %d bytes, more than %d", layer.Size, MaxAttachment)
+		return nil, &ArtifactError{fmt.Sprintf("its content has %d bytes, more than %d", layer.Size, MaxAttachment)}
 	}
 	b, err := src.blob(ctx, layer, false)
+	if errors.Is(err, errWrongSize) {
+		err = &ArtifactError{err.Error()}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -243,11 +246,15 @@ func readReferrerManifest(ctx context.Context, src source, r Reference, ref Refe
 		return nil, err
 	}
 	m, err := parseReferrer(b)
+	var unfit *ArtifactError
+	if err != nil && !errors.As(err, &unfit) {
+		err = &ArtifactError{err.Error()} // whoever may push may attach anything
+	}
 	if err != nil {
 		return nil, fmt.Errorf("manifest: %w", err)
 	}
 	if m.subject.Digest != subject {
-		return nil, fmt.Errorf("it refers to %s, not to this artifact, which is %s", m.subject.Digest, subject)
+		return nil, &ArtifactError{fmt.Sprintf("it refers to %s, not to this artifact, which is %s", m.subject.Digest, subject)}
 	}
 	m.Descriptor = v1.Descriptor{MediaType: MediaTypeManifest, Digest: d.Digest, Size: int64(len(b))}
 	return m, nil

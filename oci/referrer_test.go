@@ -191,17 +191,19 @@ func TestReferrerLies(t *testing.T) {
 		name, want string
 		content    []byte // of the referrer
 		list       string // empty means the referrer alone
+		unfit      bool
 	}{
-		{"right", "", manifest(about(p.ref), layer(2)), ""},
-		{"of another artifact", "not to this artifact", manifest(about(other.ref), layer(2)), ""},
-		{"of nothing", "there is no subject", manifest("", layer(2)), ""},
-		{"two layers", "2 layers", manifest(about(p.ref), layer(2)+","+layer(2)), ""},
-		{"large", "more than 16777216", manifest(about(p.ref), layer(1<<40)), ""},
-		{"another size", "", manifest(about(p.ref), layer(3)), ""},
-		{"a million layers", "a list of more than", manifest(about(p.ref), strings.Repeat(layer(2)+",", 20_000)+layer(2)), ""},
-		{"another digest", "", []byte("{}"), `{"mediaType":"` + oci.MediaTypeManifest + `","digest":"` + sum("other") + `","size":2,"artifactType":"x/y"}`},
-		{"no digest", "", []byte("{}"), `{"mediaType":"` + oci.MediaTypeManifest + `","digest":"sha256:..","size":2,"artifactType":"x/y"}`},
-		{"many", "more than 1000", []byte("{}"), strings.Repeat(entry([]byte("{}"))+",", 1001) + entry([]byte("{}"))},
+		{"right", "", manifest(about(p.ref), layer(2)), "", false},
+		{"of another artifact", "not to this artifact", manifest(about(other.ref), layer(2)), "", true},
+		{"of nothing", "there is no subject", manifest("", layer(2)), "", true},
+		{"two layers", "2 layers", manifest(about(p.ref), layer(2)+","+layer(2)), "", true},
+		{"large", "more than 16777216", manifest(about(p.ref), layer(1<<40)), "", true},
+		{"another size", "", manifest(about(p.ref), layer(3)), "", true},
+		{"a million layers", "a list of more than", manifest(about(p.ref), strings.Repeat(layer(2)+",", 20_000)+layer(2)), "", true},
+		{"no JSON", "", []byte("{"), "", true},
+		{"another digest", "", []byte("{}"), `{"mediaType":"` + oci.MediaTypeManifest + `","digest":"` + sum("other") + `","size":2,"artifactType":"x/y"}`, false},
+		{"no digest", "", []byte("{}"), `{"mediaType":"` + oci.MediaTypeManifest + `","digest":"sha256:..","size":2,"artifactType":"x/y"}`, false},
+		{"many", "more than 1000", []byte("{}"), strings.Repeat(entry([]byte("{}"))+",", 1001) + entry([]byte("{}")), false},
 	} {
 		t.Run(l.name, func(t *testing.T) {
 			if l.list == "" {
@@ -237,6 +239,11 @@ func TestReferrerLies(t *testing.T) {
 			}
 			if err == nil || !strings.Contains(err.Error(), l.want) {
 				t.Errorf("got %v, %v, expected an error with %q", a, err, l.want)
+			}
+			// What whoever may push can attach is told from what is wrong with the registry.
+			var unfit *oci.ArtifactError
+			if errors.As(err, &unfit) != l.unfit {
+				t.Errorf("%T %v", err, err)
 			}
 		})
 	}

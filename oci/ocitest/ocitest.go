@@ -3,6 +3,7 @@
 package ocitest
 
 import (
+	"bytes"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -44,7 +45,8 @@ type Options struct {
 	Anonymous bool
 	// Handler is the registry; nil means one in memory.
 	Handler http.Handler
-	// Referrers says that the one in memory has the API for them.
+	// Referrers says that the one in memory has the API for them, and tells those who
+	// push that it does.
 	Referrers bool
 	// Fault sees every request before the registry does, and may answer it itself:
 	// then it returns true.
@@ -126,7 +128,26 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		fmt.Fprintf(w, `{"errors":[{"code":"UNAUTHORIZED","message":"who are you? %s"}]}`, strings.ReplaceAll(req.Header.Get("Authorization"), `"`, ""))
 		return
 	}
+	if r.o.Referrers && req.Method == http.MethodPut && strings.Contains(req.URL.Path, "/manifests/") {
+		tellSubject(w, req)
+	}
 	r.next.ServeHTTP(w, req)
+}
+
+// tellSubject answers as the distribution specification asks of registries that list
+// referrers, which the one in memory leaves out.
+func tellSubject(w http.ResponseWriter, req *http.Request) {
+	b, err := io.ReadAll(req.Body)
+	if err != nil {
+		return
+	}
+	req.Body = io.NopCloser(bytes.NewReader(b))
+	var manifest struct {
+		Subject struct{ Digest string }
+	}
+	if json.Unmarshal(b, &manifest) == nil && manifest.Subject.Digest != "" {
+		w.Header().Set("OCI-Subject", manifest.Subject.Digest)
+	}
 }
 
 func (r *Registry) allowed(req *http.Request) bool {
