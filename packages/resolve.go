@@ -66,9 +66,6 @@ func (r *Resolution) Reference() string {
 	return r.Location.String() + r.Package.Namespace + "/" + r.Package.Name
 }
 
-// Source returns the registry.
-func (r *Resolution) Source() Source { return r.source }
-
 // RefusedError is the error for a release that [Resolver.Verify] does not accept.
 type RefusedError struct {
 	Package  Ref

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -17,8 +18,9 @@ type Artifact struct {
 	// Reference is where it is: HOST/NAME without tag and digest, or oci: and the path
 	// of a layout on disk, absolute and with '/'. It may be empty.
 	Reference string
-	// Package is its name as namespace:name, or empty if it was not named as one.
-	Package string
+	// Package is its name as namespace:name, and Version its version, or empty if it was
+	// not named as a package.
+	Package, Version string
 	// Manifest is the bytes of its manifest, which identify it: signatures are over
 	// them. It is nil if there is none; then nothing is signed.
 	Manifest []byte
@@ -131,7 +133,7 @@ func (p *Policy) Check(ctx context.Context, a Artifact) (*Decision, error) {
 		}
 		d.Attestations = append(d.Attestations, found)
 	}
-	if reason := r.yanked(e, a.Now); reason != "" {
+	if reason := r.yanked(e, &a); reason != "" {
 		add(reason, "take another version")
 	}
 	if len(reasons) == 0 {
@@ -272,35 +274,42 @@ func (r *rule) tooOld(c claim, now time.Time) string {
 	return ""
 }
 
-// yanked says whether the artifact is yanked, as far as the rule is concerned.
-func (r *rule) yanked(e *evidence, now time.Time) string {
+// yanked says whether the artifact is yanked, as far as the rule is concerned. Several
+// versions may be one artifact: records about another version than the one that was
+// asked for don't count, if that is known.
+func (r *rule) yanked(e *evidence, a *Artifact) string {
 	if r.acceptYanked {
 		return ""
 	}
-	var latest *claim
-	is := false
-	for i := range e.claims {
-		c := &e.claims[i]
-		if c.predicate != signature.PredicateYank {
+	type record struct {
+		claim
+		yanked bool
+	}
+	latest := map[string]record{} // by version
+	for _, c := range e.claims {
+		version := text(c.content, "package")
+		if c.predicate != signature.PredicateYank || version != "" && a.Package != "" && version != a.Package+"@"+a.Version {
 			continue
 		}
 		// What can't be read is taken for a yank.
-		yanked := string(member(c.content, "yanked")) != "false"
-		if !yanked && (c.at.IsZero() || c.at.Sub(now) > skew) {
+		is := record{c, string(member(c.content, "yanked")) != "false"}
+		if !is.yanked && (c.at.IsZero() || c.at.Sub(a.Now) > skew) {
 			continue
 		}
-		if latest == nil || c.at.After(latest.at) || c.at.Equal(latest.at) && yanked {
-			latest, is = c, yanked
+		if was, ok := latest[version]; !ok || c.at.After(was.at) || c.at.Equal(was.at) && is.yanked {
+			latest[version] = is
 		}
 	}
-	if !is {
-		return ""
+	for _, version := range slices.Sorted(maps.Keys(latest)) {
+		if is := latest[version]; is.yanked {
+			s := strings.TrimSpace(clip(version) + " was yanked by " + is.key.String())
+			if why := text(is.content, "reason"); why != "" {
+				s += fmt.Sprintf(": %q", clip(why))
+			}
+			return s
+		}
 	}
-	s := "yanked by " + latest.key.String()
-	if why := text(latest.content, "reason"); why != "" {
-		s += fmt.Sprintf(": %q", why)
-	}
-	return s
+	return ""
 }
 
 // member returns a member of a JSON object, within members, or nil if there is none.

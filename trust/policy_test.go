@@ -79,6 +79,12 @@ func yanked(by string, days float64, is bool) says {
 	return says{by: by, predicate: signature.PredicateYank, content: map[string]any{"yanked": is, "reason": "broken", "signedAt": at}}
 }
 
+// about names the version that a yank is about.
+func about(version string, s says) says {
+	s.content.(map[string]any)["package"] = version
+	return s
+}
+
 func built(by, builder, source string) says {
 	return says{by: by, predicate: signature.PredicateProvenance, content: map[string]any{
 		"buildDefinition": map[string]any{"buildType": trust.BuildType, "externalParameters": map[string]any{"source": map[string]any{"uri": source}}},
@@ -154,7 +160,7 @@ func TestCheck(t *testing.T) {
 		}}}, "whose source is not known", 0},
 		{"right and wrong provenance", attested, []says{signed("bob", 1), sbom, built("ci", builder, "git+https://evil.example/a/b"), built("ci", builder, source)}, "", 1},
 		{"attestations alone", app + "    signatures: 0\n    attestations: [{type: sbom, keys: [alice.pub]}]\n", []says{sbom}, "", 0},
-		{"yanked", one, []says{signed("alice", 3), yanked("bob", 2, true)}, `yanked by bob.pub`, 0},
+		{"yanked", one, []says{signed("alice", 3), yanked("bob", 2, true)}, "yanked by bob.pub", 0},
 		{"yanked, but accepted", one + "    yanked: accept\n", []says{signed("alice", 3), yanked("bob", 2, true)}, "", 1},
 		{"yanked by a stranger", one, []says{signed("alice", 3), yanked("mallory", 2, true)}, "", 1},
 		{"yanked and taken back", one, []says{signed("alice", 3), yanked("bob", 2, true), yanked("alice", 1, false)}, "", 1},
@@ -163,6 +169,8 @@ func TestCheck(t *testing.T) {
 		{"taken back in the future", one, []says{signed("alice", 3), yanked("bob", 1, true), yanked("bob", -2, false)}, "yanked by bob.pub", 0},
 		{"taken back without time", one, []says{signed("alice", 3), yanked("bob", 1, true), {by: "bob", predicate: signature.PredicateYank, content: map[string]any{"yanked": false}}}, "yanked by bob.pub", 0},
 		{"a yank that can't be read", one, []says{signed("alice", 3), {by: "bob", predicate: signature.PredicateYank, content: map[string]any{"yanked": "no"}}}, "yanked by bob.pub", 0},
+		{"another version with the same content is yanked", one, []says{signed("alice", 3), about("acme:app@1.1.0", yanked("bob", 2, true))}, "", 1},
+		{"this version is yanked", one, []says{signed("alice", 3), about("acme:app@1.0.0", yanked("bob", 2, true)), about("acme:app@1.1.0", yanked("bob", 1, false))}, "acme:app@1.0.0 was yanked by bob.pub", 0},
 		{"first rule decides", rules + "  - references: [r.example/acme/app]\n    decision: accept\n" + strings.TrimPrefix(one, rules), nil, "", 0},
 		{"first rule refuses", rules + "  - references: [r.example/acme/app]\n    decision: refuse\n" + strings.TrimPrefix(one, rules), []says{signed("alice", 1)}, "refuses whatever matches", 0},
 		{"no rule", rules + "  - references: [r.example/other/**]\n    decision: accept\n", nil, "no rule matches it", 0},
@@ -176,7 +184,7 @@ func TestCheck(t *testing.T) {
 			}
 			asked := 0
 			d, err := policy.Check(t.Context(), trust.Artifact{
-				Reference: "r.example/acme/app", Package: "acme:app", Manifest: manifest, Now: now,
+				Reference: "r.example/acme/app", Package: "acme:app", Version: "1.0.0", Manifest: manifest, Now: now,
 				Bundles: func(context.Context) ([]*signature.Bundle, error) {
 					asked++
 					var all []*signature.Bundle
@@ -249,6 +257,25 @@ func TestCheckMessageSignature(t *testing.T) {
 		if (err == nil) != (age == "") {
 			t.Errorf("with %q: %v", age, err)
 		}
+	}
+}
+
+// Who asks for an artifact by its reference does not say which version is meant, so that
+// all that are this artifact are to be all right.
+func TestCheckYankedByReference(t *testing.T) {
+	p := newPeople(t, "alice")
+	policy, err := trust.Parse("p", []byte(rules+"  - references: ['**']\n    keys: [alice.pub]\n"), p.readKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = policy.Check(t.Context(), trust.Artifact{Reference: "r.example/acme/app", Manifest: manifest, Now: now, Bundles: func(context.Context) ([]*signature.Bundle, error) {
+		return []*signature.Bundle{
+			p.bundle(t, signed("alice", 3)), p.bundle(t, about("acme:app@1.0.0", yanked("alice", 2, true))), p.bundle(t, about("acme:app@1.1.0", yanked("alice", 1, false))),
+		}, nil
+	}})
+	var re *trust.RefusedError
+	if !errors.As(err, &re) || !strings.Contains(err.Error(), "acme:app@1.0.0 was yanked") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -146,21 +147,19 @@ func readSBOM(path string) (*attest.BOM, []byte, error) {
 	return bom, b, nil
 }
 
-// attach attaches an attestation to an artifact: a signed one as a bundle, another as
-// it is. Both name the artifact by its manifest and the file by its bytes.
-func (a *attachment) attach(ctx context.Context, client *oci.Client, ref oci.Reference, artifact *oci.Artifact, name string, k signature.Signer) error {
+// statement is what the attestation says of the artifact, which it names by its manifest,
+// and of the file, by its bytes.
+func (a *attachment) statement(artifact *oci.Artifact, name string) (*signature.Statement, error) {
 	st, err := signature.NewStatement(artifact.ManifestBytes, a.predicateType, a.predicate)
 	if err != nil {
-		return fmt.Errorf("%s: %w", a.path, err)
+		return nil, fmt.Errorf("%s: %w", a.path, err)
 	}
 	st.Subjects = append(st.Subjects, signature.Subject{Name: name, Digest: map[string]string{"sha256": artifact.Manifest.Layer.Digest.Encoded()}})
-	if k != nil {
-		b, err := signature.Sign(ctx, k, st)
-		if err != nil {
-			return err
-		}
-		return attachBundle(ctx, client, ref, b, time.Now().UTC())
-	}
+	return st, nil
+}
+
+// attachPlain attaches an attestation that nobody signs.
+func (a *attachment) attachPlain(ctx context.Context, client *oci.Client, ref oci.Reference, st *signature.Statement) (err error) {
 	attached := oci.Attachment{ArtifactType: attest.MediaTypeSBOM, Content: a.content}
 	if a.content == nil {
 		attached.ArtifactType = attest.MediaTypeStatement
@@ -171,4 +170,26 @@ func (a *attachment) attach(ctx context.Context, client *oci.Client, ref oci.Ref
 	}
 	_, err = client.Attach(ctx, ref, attached)
 	return err
+}
+
+// attachSigned attaches a signed statement, unless the key has signed it before.
+func attachSigned(ctx context.Context, client *oci.Client, ref oci.Reference, manifest []byte, st *signature.Statement, k signature.Signer, have []attachedBundle) error {
+	text, err := st.Encode()
+	if err != nil {
+		return err
+	}
+	for _, b := range have {
+		v, err := b.verify(manifest, []signature.PublicKey{k.Public()})
+		if err != nil || v.Statement == nil {
+			continue
+		}
+		if same, err := v.Statement.Encode(); err == nil && bytes.Equal(same, text) {
+			return nil
+		}
+	}
+	b, err := signature.Sign(ctx, k, st)
+	if err != nil {
+		return err
+	}
+	return attachBundle(ctx, client, ref, b, time.Now().UTC())
 }

@@ -143,6 +143,18 @@ func TestAttest(t *testing.T) {
 	if early.Load() || !tagged {
 		t.Error("the tag was set before all was attached")
 	}
+	// Again, nothing is attached twice.
+	count := func() string {
+		t.Helper()
+		out, _ := expect(t, 0, "inspect", "--referrers", signed)
+		_, list, _ := strings.Cut(out, "attached")
+		return list
+	}
+	before := count()
+	expect(t, 0, "push", "--sign", "alice", file, signed)
+	if after := count(); after != before {
+		t.Errorf("attached%s after the second push, before that%s", after, before)
+	}
 	attached = referrersOf(t, signed)
 	for _, kind := range []string{signature.PredicateSign, signature.PredicateProvenance, signature.PredicateSBOM} {
 		if attached[kind] == nil {

@@ -106,8 +106,21 @@ func (p *publication) push(ctx context.Context, s *streams, client *oci.Client, 
 	if err != nil {
 		return ref, err
 	}
+	var have []attachedBundle
+	if p.signer != nil && len(p.attachments) > 0 {
+		if have, err = attachedBundles(ctx, client, pinned); err != nil {
+			return ref, err
+		}
+	}
 	for i := range p.attachments {
-		if err := p.attachments[i].attach(ctx, client, pinned, p.artifact, filepath.Base(p.file.path), p.signer); err != nil {
+		a := &p.attachments[i]
+		st, err := a.statement(p.artifact, filepath.Base(p.file.path))
+		if err == nil && p.signer != nil {
+			err = attachSigned(ctx, client, pinned, p.artifact.ManifestBytes, st, p.signer, have)
+		} else if err == nil {
+			err = a.attachPlain(ctx, client, pinned, st)
+		}
+		if err != nil {
 			return ref, err
 		}
 	}

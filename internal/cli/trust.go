@@ -17,7 +17,6 @@ import (
 
 	"github.com/ashlar-wasm/ashlar/oci"
 	"github.com/ashlar-wasm/ashlar/packages"
-	"github.com/ashlar-wasm/ashlar/packages/remote"
 	"github.com/ashlar-wasm/ashlar/signature"
 	"github.com/ashlar-wasm/ashlar/trust"
 )
@@ -104,7 +103,7 @@ func (p *policies) trusted(ctx context.Context, client *oci.Client, ref oci.Refe
 	if err != nil || len(all) == 0 {
 		return ref, err
 	}
-	a, err := artifactToTrust(ctx, client, &ref, "")
+	a, err := artifactToTrust(ctx, client, &ref)
 	if err != nil {
 		return ref, err
 	}
@@ -120,7 +119,7 @@ func (p *policies) verify() func(context.Context, *packages.Resolution) (string,
 		if err != nil || len(all) == 0 {
 			return "", err
 		}
-		_, a, err := releaseToTrust(ctx, r)
+		a, err := releaseToTrust(ctx, r)
 		if err != nil {
 			return "", err
 		}
@@ -158,7 +157,7 @@ func decide(ctx context.Context, all []*trust.Policy, a trust.Artifact) ([]*trus
 
 // artifactToTrust describes an artifact to policies, and notes its digest in the
 // reference.
-func artifactToTrust(ctx context.Context, client *oci.Client, ref *oci.Reference, name string) (trust.Artifact, error) {
+func artifactToTrust(ctx context.Context, client *oci.Client, ref *oci.Reference) (trust.Artifact, error) {
 	a, err := client.Describe(ctx, *ref)
 	if err != nil {
 		return trust.Artifact{}, artifactError(err)
@@ -176,20 +175,25 @@ func artifactToTrust(ctx context.Context, client *oci.Client, ref *oci.Reference
 		return list, err
 	})
 	return trust.Artifact{
-		Reference: trustedName(pinned), Package: name, Manifest: a.ManifestBytes, Now: time.Now(),
+		Reference: trustedName(pinned), Manifest: a.ManifestBytes, Now: time.Now(),
 		Bundles: func(context.Context) ([]*signature.Bundle, error) { return bundles() },
 	}, nil
 }
 
-// releaseToTrust describes a release of a package in an OCI registry, and returns its
-// reference.
-func releaseToTrust(ctx context.Context, r *packages.Resolution) (oci.Reference, trust.Artifact, error) {
-	client, ref, err := remote.Artifact(r)
-	if err != nil {
-		return ref, trust.Artifact{}, err
+// releaseToTrust describes a release of a package in an OCI registry.
+func releaseToTrust(ctx context.Context, r *packages.Resolution) (trust.Artifact, error) {
+	if r.Manifest == "" {
+		return trust.Artifact{}, fmt.Errorf("%s@%s: the digest of its manifest is not known", r.Package, r.Version)
 	}
-	a, err := artifactToTrust(ctx, client, &ref, r.Package.String())
-	return ref, a, err
+	manifest, err := r.ManifestBytes(ctx)
+	if err != nil {
+		return trust.Artifact{}, artifactError(err)
+	}
+	bundles := sync.OnceValues(func() ([]*signature.Bundle, error) { return r.Bundles(ctx) })
+	return trust.Artifact{
+		Reference: r.Reference(), Package: r.Package.String(), Version: r.Version.String(), Manifest: manifest, Now: time.Now(),
+		Bundles: func(context.Context) ([]*signature.Bundle, error) { return bundles() },
+	}, nil
 }
 
 // trustedName is what patterns of policies are compared with.
@@ -277,11 +281,7 @@ The exit code is %d if a policy refuses the artifact.
 
 // toTrust runs f with the artifact that a word of the command line names.
 func (p *packageFlags) toTrust(ctx context.Context, s *streams, word string, f func(trust.Artifact) error) error {
-	print := func(ref oci.Reference, a trust.Artifact) error {
-		name := ref.String()
-		if a.Package != "" {
-			name = a.Package + " " + name
-		}
+	print := func(name string, a trust.Artifact) error {
 		if _, err := fmt.Fprintln(s.out, name); err != nil {
 			return err
 		}
@@ -293,11 +293,11 @@ func (p *packageFlags) toTrust(ctx context.Context, s *streams, word string, f f
 			return err
 		}
 		return p.client(s, maxFile, func(client *oci.Client) error {
-			a, err := artifactToTrust(ctx, client, &ref, "")
+			a, err := artifactToTrust(ctx, client, &ref)
 			if err != nil {
 				return err
 			}
-			return print(ref, a)
+			return print(ref.String(), a)
 		})
 	}
 	spec, err := parseSpec(word)
@@ -313,11 +313,11 @@ func (p *packageFlags) toTrust(ctx context.Context, s *streams, word string, f f
 			_, err := fmt.Fprintf(s.out, "%s@%s is in a folder, which policies are not asked about\n", r.Package, r.Version)
 			return err
 		}
-		ref, a, err := releaseToTrust(ctx, &r)
+		a, err := releaseToTrust(ctx, &r)
 		if err != nil {
 			return err
 		}
-		return print(ref, a)
+		return print(fmt.Sprintf("%s@%s %s@%s", r.Package, r.Version, r.Reference(), r.Manifest), a)
 	})
 }
 

@@ -247,6 +247,11 @@ func TestTrustOfPackages(t *testing.T) {
 	if lock := string(readFile(t, "ashlar.lock")); !strings.Contains(lock, `signer = "sha256:`) {
 		t.Errorf("the lock has no signer:\n%s", lock)
 	}
+	// What is yanked is in the lock, but the policy does not accept it unless it says so.
+	expect(t, 0, "pkg", "yank", "--key", "alice", "--reason", "loses text", "acme:log@1.2.0")
+	refusedBecause(t, `acme:log@1.2.0 was yanked by keys/alice.pub`, "wit", "fetch")
+	writeTrust(t, "trust.yaml", "packages: ['acme:*']\nkeys: [keys/alice.pub]\nyanked: accept")
+	expect(t, 0, "wit", "fetch", "--locked")
 	// A lock is no reason to trust.
 	writeTrust(t, "trust.yaml", "packages: ['acme:*']\ndecision: refuse")
 	refusedBecause(t, "refuses whatever matches", "wit", "fetch", "--locked")

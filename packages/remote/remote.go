@@ -84,21 +84,6 @@ type source struct {
 	r      packages.OCIRegistry
 }
 
-// Artifact returns the artifact that a release is, by the digest of its manifest, and
-// the client of its registry, of a release that comes from [Open].
-func Artifact(r *packages.Resolution) (*oci.Client, oci.Reference, error) {
-	s, ok := r.Source().(*source)
-	if !ok {
-		return nil, oci.Reference{}, fmt.Errorf("%s@%s is in no OCI registry", r.Package, r.Version)
-	}
-	ref, err := s.tagged(r.Package, r.Version)
-	if err == nil && r.Manifest == "" {
-		err = fmt.Errorf("%s: the digest of the manifest is not known", ref)
-	}
-	ref.Digest = digest.Digest(r.Manifest)
-	return s.client, ref, err
-}
-
 // reference returns the repository of a package.
 func (s *source) reference(p packages.Ref) (oci.Reference, error) {
 	return oci.ParseReference(s.r.Host + "/" + s.r.NamespacePrefix + p.Namespace + "/" + p.Name)
