@@ -52,6 +52,7 @@ type descriptor struct {
 	grants *grant.Set
 	shared bool // granted: it stays open for other guests
 	hold   *quota.Hold
+	buf    []byte // what the last Read returned is in it
 }
 
 // Freeze implements component.Freezer: a directory that was granted is the same one for
@@ -195,9 +196,13 @@ func (d *descriptor) SetTimes(_ context.Context, atim, mtim bind.NewTimestamp) e
 }
 
 func (d *descriptor) Read(_ context.Context, length, offset uint64) (bind.Tuple2[[]byte, bool], error) {
-	buf := make([]byte, min(length, stream.ChunkSize))
-	n, err := d.file.ReadAt(buf, offset)
-	return bind.Tuple2[[]byte, bool]{F0: buf[:n], F1: n == 0 && length > 0}, fsError(err)
+	// A guest that reads again has what it read before.
+	size := int(min(length, stream.ChunkSize))
+	if cap(d.buf) < size {
+		d.buf = make([]byte, size)
+	}
+	n, err := d.file.ReadAt(d.buf[:size], offset)
+	return bind.Tuple2[[]byte, bool]{F0: d.buf[:n], F1: n == 0 && length > 0}, fsError(err)
 }
 
 func (d *descriptor) Write(_ context.Context, p []byte, offset uint64) (uint64, error) {
