@@ -158,3 +158,16 @@ func (p *Publication) Compatible() error {
 func (p *Publication) Publish(ctx context.Context) (Release, error) {
 	return p.source.Publish(ctx, p.Package, p.Version, p.content)
 }
+
+// Resolution returns the version as the registry has it, once it is published. The error
+// is a *[DigestError] if it has other content.
+func (p *Publication) Resolution(ctx context.Context) (*Resolution, error) {
+	r, err := p.source.Release(ctx, p.Package, p.Version)
+	if err != nil {
+		return nil, err
+	}
+	if r.Digest != p.Digest {
+		return nil, &DigestError{p.Package, p.Version, r.Digest, p.Digest}
+	}
+	return &Resolution{Package: p.Package, Registry: p.Location.Registry, Release: r, Location: p.Location, source: p.source}, nil
+}

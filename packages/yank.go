@@ -45,6 +45,9 @@ type Yank struct {
 // maxReason bounds the bytes of a reason.
 const maxReason = 1000
 
+// maxClockSkew is how far the clocks of signers may be ahead.
+const maxClockSkew = 5 * time.Minute
+
 // Sign returns the record as a signed statement about a version that has this manifest.
 // It sets the package and the public key.
 func (y Yank) Sign(ctx context.Context, s signature.Signer, p Ref, v Version, manifest []byte) (*signature.Bundle, error) {
@@ -61,12 +64,15 @@ func (y Yank) Sign(ctx context.Context, s signature.Signer, p Ref, v Version, ma
 
 // LatestYank returns the latest of the records on a version that one of the trusted keys
 // signed. If trusted is nil, records count that the key which is in them signed: whoever
-// may write to the registry may yank. It returns nil if there is none.
+// may write to the registry may yank. That a version is yanked no more can't be said from
+// the future. It returns nil if there is none.
 func LatestYank(p Ref, v Version, manifest []byte, bundles []*signature.Bundle, trusted []signature.PublicKey) *Yank {
 	var latest *Yank
 	for _, b := range bundles {
 		y, ok := verifyYank(manifest, b, trusted)
 		switch {
+		case ok && !y.Yanked && y.SignedAt.After(time.Now().Add(maxClockSkew)):
+			// It would outlast every record to come.
 		case !ok || y.Package != p.String()+"@"+v.String():
 		case latest == nil || y.SignedAt.After(latest.SignedAt), y.SignedAt.Equal(latest.SignedAt) && y.Yanked:
 			latest = &y
@@ -187,4 +193,13 @@ func (r *Resolution) Bundles(ctx context.Context) ([]*signature.Bundle, error) {
 		return nil, nil
 	}
 	return a.Bundles(ctx, r.Package, r.Release, "")
+}
+
+// Attach attaches a bundle to the release.
+func (r *Resolution) Attach(ctx context.Context, b *signature.Bundle) error {
+	a, ok := r.source.(Attester)
+	if !ok {
+		return fmt.Errorf("%s@%s: its registry keeps no signatures", r.Package, r.Version)
+	}
+	return a.Attach(ctx, r.Package, r.Release, b)
 }

@@ -69,6 +69,7 @@ func TestLatestYank(t *testing.T) {
 		"both at once":               {[]*signature.Bundle{record(a, "manifest", Yank{Yanked: true, SignedAt: at(2)}), record(a, "manifest", undo)}, nil, "yanked"},
 		"of another manifest":        {[]*signature.Bundle{record(a, "other", yank)}, nil, "none"},
 		"of another version":         {[]*signature.Bundle{elsewhere}, nil, "none"},
+		"undone from the future":     {[]*signature.Bundle{record(a, "manifest", yank), record(a, "manifest", Yank{SignedAt: time.Now().Add(time.Hour)})}, nil, "yanked"},
 		"without a time":             {[]*signature.Bundle{record(a, "manifest", Yank{Yanked: true})}, nil, "none"},
 		"forged":                     {[]*signature.Bundle{forged}, nil, "none"},
 		"another statement":          {[]*signature.Bundle{signed}, nil, "none"},
