@@ -60,6 +60,10 @@ func TestBuildCommand(t *testing.T) {
 	if code != 0 || stdout != "Hello, Gopher!\nHello, 世界!\n" {
 		t.Errorf("exit code %d, %q, %s", code, stdout, stderr)
 	}
+	t.Chdir(dir)
+	if code, stdout, stderr := ashlar("run"); code != 0 || stdout != "Hello, world!\n" {
+		t.Errorf("in the project: exit code %d, %q, %s", code, stdout, stderr)
+	}
 	first := read(t, component)
 	if _, _, stderr := ashlar("build", "-C", dir); !strings.Contains(stderr, "unchanged "+component) {
 		t.Errorf("built again:\n%s", stderr)

@@ -69,7 +69,7 @@ or is empty. The name of the project is that of the folder, unless --name is giv
 			case "http":
 				steps = append(steps, "ashlar serve")
 			case "cli":
-				steps = append(steps, "ashlar run build/"+o.Name+".wasm")
+				steps = append(steps, "ashlar run")
 			default:
 				steps = append(steps, "ashlar wit build/"+o.Name+".wasm")
 			}

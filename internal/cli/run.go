@@ -19,24 +19,25 @@ func newRun(s *streams) *cobra.Command {
 	var g grants
 	var l limits
 	cmd := &cobra.Command{
-		Use:   "run [flags] FILE|REF [ARGS...]",
+		Use:   "run [flags] [FILE|REF [ARGS...]]",
 		Short: "Run a command: a wasi:cli component or a WASI 0.1 module",
 		Long: `Run a command: a component that exports wasi:cli/run, or a core module of WASI
 0.1 that exports _start. Its standard streams are this process's; it gets no
-directory, environment or network but what a flag grants.
+directory, environment or network but what a flag grants. Without FILE it is what
+'ashlar build' made of the project in the folder.
 
 ` + exitCodes,
 		Example: `  ashlar run hello.wasm
   ashlar run --dir ./data::/data:ro --env LANG wc.wasm /data/a.txt
   ashlar run --timeout 500ms --max-memory 64MiB untrusted.wasm`,
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usageError("missing argument FILE\nUsage: %s", c.UseLine())
-			}
-			return nil
-		},
+		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
-			f, err := l.read(c.Context(), s, args[0])
+			path, err := fileOrProject(args)
+			if err != nil {
+				return err
+			}
+			args = append([]string{path}, args[min(1, len(args)):]...)
+			f, err := l.read(c.Context(), s, path)
 			if err != nil {
 				return err
 			}
