@@ -19,6 +19,9 @@ type Member struct {
 	Dir string
 	// Name is what the package is called there.
 	Name wit.PackageName
+	// ManifestFile is the manifest for the folder, which need not be there: in the folder,
+	// or else in the one that it is in; relative to the root.
+	ManifestFile string
 	// Manifest is that of the folder, or of the one that it is in, with paths relative to
 	// the root, and metadata of the workspace where it has none.
 	Manifest *Manifest
@@ -219,6 +222,7 @@ func readMember(root, dir string, w *Workspace) (*Member, []wit.PackageName, err
 		if folder == "." || strings.HasSuffix(folder, "..") {
 			continue // the root's is that of the workspace
 		}
+		m.ManifestFile = path.Join(folder, ManifestFile)
 		file := filepath.Join(root, filepath.FromSlash(folder), ManifestFile)
 		if _, err := os.Stat(file); err != nil {
 			continue

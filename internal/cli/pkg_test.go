@@ -31,7 +31,7 @@ folder = "folder.example"
 [registry."` + r.Host + `".oci]
 auth = { username = "someone", password = "hush-hush" }
 [registry."folder.example".local]
-root = 'registry'
+root = '` + filepath.Join(dir, "registry") + `'
 `
 	for name, text := range files {
 		if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {

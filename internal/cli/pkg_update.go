@@ -146,7 +146,7 @@ func (w *witProject) upgrade(ctx context.Context, p *packageFlags, client *packa
 		if dryRun {
 			continue
 		}
-		edit, err := packages.ReplaceVersions(folder.dir, refs)
+		edit, err := packages.ReplaceVersions(w.path(folder), refs)
 		if err != nil {
 			return nil, ofWIT(err)
 		}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -33,11 +34,11 @@ The folder is a registry as wkg and 'ashlar --registry' know them, with a config
 						return err
 					}
 				}
-				r := p.resolver(client)
-				if r.Lock, err = packages.ReadLock(packages.LockFile); err != nil {
-					return withCode(exitInvalid, err)
+				o, err := w.options(&p, client, folders[0])
+				if err != nil {
+					return err
 				}
-				added, err := packages.Vendor(c.Context(), r, packages.VendorFolder)
+				added, err := packages.Vendor(c.Context(), o.Resolver, filepath.Join(w.root, packages.VendorFolder))
 				for _, a := range added {
 					fmt.Fprintf(s.out, "%s@%s %s\n", a.Package, a.Version, a.Digest)
 				}

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -66,9 +68,16 @@ ashlar.lock in the current folder has, the shortest way from the one to the othe
 	return cmd
 }
 
-// readLock reads the lock of the current folder, which has to be there.
+// readLock reads the lock of the current folder, or of the workspace that it is in, which
+// has to be there.
 func readLock() (*packages.Lock, error) {
-	lock, err := packages.ReadLock(packages.LockFile)
+	root := "."
+	if _, err := os.Stat(packages.LockFile); err != nil {
+		if root, _, err = witRoot(".", "wit"); err != nil {
+			return nil, err
+		}
+	}
+	lock, err := packages.ReadLock(filepath.Join(root, packages.LockFile))
 	if err != nil {
 		return nil, withCode(exitInvalid, err)
 	}

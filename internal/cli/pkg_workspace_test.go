@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"os"
 	"strings"
 	"testing"
 )
@@ -11,7 +12,8 @@ func TestPackageWorkspace(t *testing.T) {
 	packageProject(t, map[string]string{
 		"wkg.toml":         "[workspace]\nmembers = [\"*/wit\"]\n[workspace.metadata]\nlicense = \"MIT\"\n",
 		"app/wit/app.wit":  "package acme:app@1.0.0;\ninterface api { use acme:log/logger@1.0.0.{level}; run: func(l: level); }",
-		"log/wit/log.wit":  "package acme:log@1.0.0;\ninterface logger { use acme:base/types@1.0.0.{t}; use folder:time/clock@0.1.0.{instant}; enum level { low, high } log: func(at: instant, t: t); }",
+		"log/wit/log.wit":  "package acme:log@1.0.0;\ninterface logger { use acme:base/types@1.0.0.{t}; use folder:time/clock@0.1.0.{instant}; enum level { low, high } log: func(at: instant, t: t); }\nworld w { }",
+		"near/n.wit":       "package acme:near;\ninterface n { f: func(); }",
 		"zed/wit/base.wit": "package acme:base@1.0.0;\ninterface types { type t = u8; }",
 		"time/t.wit":       "package folder:time@0.1.0;\ninterface clock { type instant = u64; }",
 	})
@@ -55,6 +57,29 @@ func TestPackageWorkspace(t *testing.T) {
 	runOK(t, "wit", "fetch", "--locked")
 	if readText(t, "ashlar.lock") != lock || readText(t, "wkg.lock") != wkg {
 		t.Errorf("the locks changed: %s\n%s", readText(t, "ashlar.lock"), readText(t, "wkg.lock"))
+	}
+	// In the folder of a member it is the same workspace.
+	root, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir("log")
+	runOK(t, "wit", "fetch", "--locked")
+	if got, want := runOK(t, "pkg", "why", "acme:base"), "app/wit -> acme:log@1.0.0 -> acme:base@1.0.0\nlog/wit -> acme:base@1.0.0\n"; got != want {
+		t.Errorf("why prints %s, expected %s", got, want)
+	}
+	runOK(t, "wit", "add", "--path", "../near", "acme:near", "--world", "w")
+	if got := readText(t, "wkg.toml"); got != "[overrides]\n\"acme:near\" = { path = \"../near\" }\n" {
+		t.Errorf("wkg.toml is %s", got)
+	}
+	readText(t, "wit/deps/acme-near/n.wit")
+	runOK(t, "wit", "remove", "acme:near")
+	if _, err := os.Stat("ashlar.lock"); err == nil {
+		t.Error("the member has a lock")
+	}
+	t.Chdir(root)
+	if got := readText(t, "ashlar.lock"); got != lock {
+		t.Errorf("the lock is %s, expected %s", got, lock)
 	}
 	check("publish", runOK(t, "pkg", "publish", "--workspace"), order)
 	if got := runOK(t, "pkg", "list", "acme:app"); got != "1.0.0\n" {

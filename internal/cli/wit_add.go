@@ -99,9 +99,11 @@ func (w *witProject) add(ctx context.Context, p *packageFlags, client *packages.
 	}()
 	var pkg *wit.Package
 	if add.path != "" {
-		// The path is as the manifest has it.
-		override := &packages.Override{Path: filepath.ToSlash(add.path)}
-		if undo, err = packages.SetOverride(packages.ManifestFile, spec.Ref, override); err != nil {
+		path, err := pathFrom(filepath.Dir(folder.manifestFile), add.path)
+		if err != nil {
+			return name, nil, err
+		}
+		if undo, err = packages.SetOverride(folder.manifestFile, spec.Ref, &packages.Override{Path: path}); err != nil {
 			undo = func() error { return nil }
 			return name, nil, withCode(exitInvalid, err)
 		}
@@ -122,11 +124,27 @@ func (w *witProject) add(ctx context.Context, p *packageFlags, client *packages.
 	if err != nil {
 		return name, nil, err
 	}
-	edit, err := packages.AddStatements(folder.dir, add.world, statements)
+	edit, err := packages.AddStatements(w.path(folder), add.world, statements)
 	if err != nil {
 		return name, nil, ofWIT(err)
 	}
 	return name, statements, w.fetchEdited(ctx, p, client, folder, edit)
+}
+
+// pathFrom returns a path relative to a folder, with '/', or as it is if it is absolute.
+func pathFrom(folder, path string) (string, error) {
+	if filepath.IsAbs(path) {
+		return filepath.ToSlash(path), nil
+	}
+	base, err := filepath.Abs(folder)
+	if err != nil {
+		return "", err
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return "", err
+	}
+	rel, err := filepath.Rel(base, path)
+	return filepath.ToSlash(rel), err
 }
 
 // findWIT returns the highest version of a WIT package that matches: of those that are
@@ -241,7 +259,7 @@ if types of the package are in use.`,
 				if err != nil {
 					return err
 				}
-				edit, err := packages.RemoveStatements(folder.dir, ref)
+				edit, err := packages.RemoveStatements(w.path(folder), ref)
 				if err != nil {
 					return ofWIT(err)
 				}
@@ -249,7 +267,7 @@ if types of the package are in use.`,
 				if len(edit.Files()) == 0 && !overridden {
 					return fmt.Errorf("%s does not use %s", folder.dir, ref)
 				}
-				undo, err := packages.SetOverride(packages.ManifestFile, ref, nil)
+				undo, err := packages.SetOverride(folder.manifestFile, ref, nil)
 				if err != nil {
 					return withCode(exitInvalid, err)
 				}

@@ -34,10 +34,21 @@ type witProject struct {
 
 // witFolder is a folder of WIT, and what is said of it.
 type witFolder struct {
+	// dir is relative to the root of the project.
 	dir      string
 	manifest *packages.Manifest
+	// manifestFile is where that is, or would be.
+	manifestFile string
 	// members are folders of the workspace's packages.
 	members map[wit.PackageName]string
+}
+
+// path is where a folder of WIT is.
+func (w *witProject) path(f witFolder) string {
+	if filepath.IsAbs(f.dir) {
+		return f.dir
+	}
+	return filepath.Join(w.root, f.dir)
 }
 
 // folders returns the folders to work on, each behind those that it needs.
@@ -50,8 +61,19 @@ func (w *witProject) folders() ([]witFolder, error) {
 	if w.workspace && !isRoot {
 		return nil, usageError("this folder is no workspace: it has no %s with [workspace] and members", packages.ManifestFile)
 	}
+	if !isRoot && w.root == "" {
+		// It may be a member of a workspace further up.
+		root, dir, err := witRoot(".", cmp.Or(w.dir, "wit"))
+		if err != nil {
+			return nil, err
+		}
+		if root != "." {
+			w.root, w.dir = root, dir
+			return w.folders()
+		}
+	}
 	if !isRoot {
-		return []witFolder{{dir: cmp.Or(w.dir, "wit"), manifest: manifest}}, nil
+		return []witFolder{{dir: cmp.Or(w.dir, "wit"), manifest: manifest, manifestFile: filepath.Join(w.root, packages.ManifestFile)}}, nil
 	}
 	members, err := manifest.Workspace.MembersIn(cmp.Or(w.root, "."))
 	if err != nil {
@@ -63,14 +85,14 @@ func (w *witProject) folders() ([]witFolder, error) {
 	}
 	var all []witFolder
 	for _, m := range members {
-		f := witFolder{filepath.FromSlash(m.Dir), m.Manifest, maps.Clone(dirs)}
+		f := witFolder{filepath.FromSlash(m.Dir), m.Manifest, filepath.Join(w.root, filepath.FromSlash(m.ManifestFile)), maps.Clone(dirs)}
 		delete(f.members, m.Name)
 		if w.dir == "" || filepath.Clean(w.dir) == f.dir {
 			all = append(all, f)
 		}
 	}
 	if len(all) == 0 {
-		all = []witFolder{{w.dir, &packages.Manifest{Metadata: manifest.Workspace.Metadata}, dirs}}
+		all = []witFolder{{w.dir, &packages.Manifest{Metadata: manifest.Workspace.Metadata}, filepath.Join(w.root, packages.ManifestFile), dirs}}
 	}
 	return all, nil
 }
