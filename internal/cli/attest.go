@@ -3,14 +3,15 @@ package cli
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -93,6 +94,7 @@ const predicateAnnotation = "in-toto.io/predicate-type"
 // attachment is an attestation of a file that is pushed.
 type attachment struct {
 	path          string
+	file          signature.Subject
 	predicateType string
 	predicate     json.RawMessage
 	content       []byte // of an SBOM, as it is attached if nobody signs it
@@ -106,6 +108,7 @@ func staleError(path, file string) error {
 // readAttachments reads the attestations that stand beside a file.
 func readAttachments(f *file) ([]attachment, error) {
 	var all []attachment
+	subject := signature.Subject{Name: filepath.Base(f.path), Digest: map[string]string{"sha256": fmt.Sprintf("%x", sha256.Sum256(f.bytes))}}
 	provenance, sbom := attest.Paths(f.path)
 	b, err := readAtMost(provenance, oci.MaxAttachment)
 	switch {
@@ -120,7 +123,7 @@ func readAttachments(f *file) ([]attachment, error) {
 		if !attest.IsAbout(st, f.bytes) {
 			return nil, staleError(provenance, f.path)
 		}
-		all = append(all, attachment{provenance, st.PredicateType, st.Predicate, nil})
+		all = append(all, attachment{provenance, subject, st.PredicateType, st.Predicate, nil})
 	}
 	bom, b, err := readSBOM(sbom)
 	switch {
@@ -130,7 +133,7 @@ func readAttachments(f *file) ([]attachment, error) {
 	case !bom.IsOf(f.bytes):
 		return nil, staleError(sbom, f.path)
 	default:
-		all = append(all, attachment{sbom, signature.PredicateSBOM, b, b})
+		all = append(all, attachment{sbom, subject, signature.PredicateSBOM, b, b})
 	}
 	return all, nil
 }
@@ -147,14 +150,14 @@ func readSBOM(path string) (*attest.BOM, []byte, error) {
 	return bom, b, nil
 }
 
-// statement is what the attestation says of the artifact, which it names by its manifest,
+// statement is what the attestation says of an artifact, which it names by its manifest,
 // and of the file, by its bytes.
-func (a *attachment) statement(artifact *oci.Artifact, name string) (*signature.Statement, error) {
-	st, err := signature.NewStatement(artifact.ManifestBytes, a.predicateType, a.predicate)
+func (a *attachment) statement(manifest []byte) (*signature.Statement, error) {
+	st, err := signature.NewStatement(manifest, a.predicateType, a.predicate)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", a.path, err)
 	}
-	st.Subjects = append(st.Subjects, signature.Subject{Name: name, Digest: map[string]string{"sha256": artifact.Manifest.Layer.Digest.Encoded()}})
+	st.Subjects = append(st.Subjects, a.file)
 	return st, nil
 }
 
@@ -172,24 +175,42 @@ func (a *attachment) attachPlain(ctx context.Context, client *oci.Client, ref oc
 	return err
 }
 
-// attachSigned attaches a signed statement, unless the key has signed it before.
-func attachSigned(ctx context.Context, client *oci.Client, ref oci.Reference, manifest []byte, st *signature.Statement, k signature.Signer, have []attachedBundle) error {
-	text, err := st.Encode()
-	if err != nil {
-		return err
-	}
-	for _, b := range have {
-		v, err := b.verify(manifest, []signature.PublicKey{k.Public()})
-		if err != nil || v.Statement == nil {
+// says reports whether one of the bundles has what the key said of an artifact.
+func says(bundles []*signature.Bundle, manifest []byte, k signature.PublicKey, is func(*signature.Statement) bool) bool {
+	return slices.ContainsFunc(bundles, func(b *signature.Bundle) bool {
+		v, err := b.Verify(manifest, []signature.PublicKey{k})
+		return err == nil && is(v.Statement)
+	})
+}
+
+// signAttachments signs attestations, and has those attached that the key has not signed
+// before: have is what is attached already.
+func signAttachments(ctx context.Context, all []attachment, manifest []byte, k signature.Signer, have []*signature.Bundle, attach func(context.Context, *signature.Bundle) error) error {
+	for i := range all {
+		st, err := all[i].statement(manifest)
+		if err != nil {
+			return err
+		}
+		text, err := st.Encode()
+		if err != nil {
+			return err
+		}
+		if says(have, manifest, k.Public(), func(was *signature.Statement) bool {
+			if was == nil {
+				return false
+			}
+			b, err := was.Encode()
+			return err == nil && bytes.Equal(b, text)
+		}) {
 			continue
 		}
-		if same, err := v.Statement.Encode(); err == nil && bytes.Equal(same, text) {
-			return nil
+		b, err := signature.Sign(ctx, k, st)
+		if err != nil {
+			return err
+		}
+		if err := attach(ctx, b); err != nil {
+			return err
 		}
 	}
-	b, err := signature.Sign(ctx, k, st)
-	if err != nil {
-		return err
-	}
-	return attachBundle(ctx, client, ref, b, time.Now().UTC())
+	return nil
 }

@@ -184,6 +184,25 @@ func TestAttest(t *testing.T) {
 	refusedBecause(t, `has the source "", expected git+https://git.example/**`, "run", "--trust", "source.yaml", signed)
 	refusedBecause(t, "attestation sbom", "run", "--trust", "good.yaml", reg.Host+"/acme/bare:1")
 
+	// Packages have them too, once.
+	t.Setenv(wkgRegistryVariable, reg.Host)
+	t.Setenv(wkgConfigVariable, "")
+	t.Setenv(wkgCacheVariable, "")
+	const release = "acme:tool@1.0.0"
+	expect(t, 0, "pkg", "publish", "--package", release, file)
+	expect(t, exitFailure, "pkg", "publish", "--package", release, file)
+	refusedBecause(t, "attestation provenance", "run", "--trust", "good.yaml", release)
+	t.Setenv(keysVariable, "keys")
+	expect(t, 0, "pkg", "publish", "--sign", "alice", "--package", release, file)
+	expect(t, 0, "run", "--trust", "good.yaml", release)
+	attachedOnce := len(referrersOf(t, reg.Host+"/acme/tool:1.0.0"))
+	if _, errs := expect(t, 0, "pkg", "publish", "--sign", "alice", "--package", release, file); !strings.Contains(errs, "already signed") || len(referrersOf(t, reg.Host+"/acme/tool:1.0.0")) != attachedOnce {
+		t.Errorf("published again: %s", errs)
+	}
+	if _, errs := expect(t, exitFailure, "pkg", "publish", "--sign", "nobody", "--package", "acme:tool@1.0.1", file); strings.Contains(errs, "is published") {
+		t.Errorf("published before the key was looked for: %s", errs)
+	}
+
 	// What is attached comes along.
 	expect(t, 0, "copy", signed, "oci:copy:1")
 	expect(t, 0, "run", "--trust", "good.yaml", "oci:copy:1")

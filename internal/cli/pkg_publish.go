@@ -20,12 +20,14 @@ type publishFlags struct {
 	dryRun bool
 	// allowBreaking publishes what breaks its predecessor.
 	allowBreaking bool
+	releaseSigner
 }
 
 func (p *publishFlags) flags(c *cobra.Command) {
 	p.packageFlags.flags(c)
 	c.Flags().StringVar(&p.name, "package", "", "`namespace:name@version` to publish as (default: what a WIT package says of itself)")
 	c.Flags().BoolVar(&p.dryRun, "dry-run", false, "do everything but publish")
+	p.releaseSigner.flags(c)
 	c.Flags().BoolVar(&p.allowBreaking, "allow-breaking", false, "publish a version even if it is not compatible with the one before")
 }
 
@@ -35,7 +37,7 @@ func (p *publishFlags) publish(ctx context.Context, s *streams, client *packages
 	if err != nil {
 		return err
 	}
-	if publication.Published {
+	if publication.Published && p.key == "" {
 		return fmt.Errorf("%s@%s %w, with the same content", publication.Package, publication.Version, packages.ErrExists)
 	}
 	if err := p.check(s, publication); err != nil {
@@ -84,9 +86,14 @@ func (p *publishFlags) check(s *streams, publication *packages.Publication) erro
 // finish publishes, or says what would be.
 func (p *publishFlags) finish(ctx context.Context, s *streams, publication *packages.Publication) error {
 	name := fmt.Sprintf("%s@%s", publication.Package, publication.Version)
+	if !p.dryRun {
+		if err := p.load(ctx, s); err != nil {
+			return err
+		}
+	}
 	if publication.Published {
 		fmt.Fprintf(s.err, "%s is published already, with the same content\n", name)
-		return nil
+		return p.sign(ctx, s, publication)
 	}
 	if p.dryRun {
 		where := packageLocation(publication.Location, packages.Resolution{Package: publication.Package, Release: packages.Release{Version: publication.Version}})
@@ -100,6 +107,9 @@ func (p *publishFlags) finish(ctx context.Context, s *streams, publication *pack
 	r, err := publication.Publish(ctx)
 	if err != nil {
 		return err
+	}
+	if err := p.sign(ctx, s, publication); err != nil {
+		return fmt.Errorf("%s is published, but not signed: %w", name, err)
 	}
 	_, err = fmt.Fprintf(s.out, "%s %s\n", name, r.Digest)
 	return err
@@ -153,8 +163,12 @@ gone or changed, and what a component or world newly imports.
 
 With --workspace it publishes the members of the workspace that wkg.toml in the current
 folder describes, each after those that it needs, or none if one of them can't be.
-What is published already with the same content is left out.`,
+What is published already with the same content is left out.
+
+With --sign, what is published is signed, and so are the attestations that stand beside
+FILE ('ashlar build --attest'), which are attached to it.`,
 		Example: `  ashlar pkg publish ./wit
+  ashlar pkg publish --sign release ./wit
   ashlar pkg publish --package acme:hello@1.2.0 hello.wasm
   ashlar pkg publish --workspace --dry-run`,
 		Args: atMostArgs(1),
@@ -184,6 +198,9 @@ What is published already with the same content is left out.`,
 			}
 			if err := f.validate(); err != nil {
 				return f.invalid(err)
+			}
+			if err := p.releaseSigner.read(f); err != nil {
+				return err
 			}
 			return p.packages(s, func(client *packages.Client) error { return p.publish(c.Context(), s, client, f.bytes) })
 		},

@@ -3,7 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
-	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -55,7 +55,7 @@ nobody finds what it means without its signatures.`,
 			if err != nil {
 				return f.invalid(err)
 			}
-			p := publication{file: f, artifact: a}
+			p := publication{artifact: a}
 			if !bare {
 				if p.attachments, err = readAttachments(f); err != nil {
 					return err
@@ -86,7 +86,6 @@ nobody finds what it means without its signatures.`,
 
 // publication is an artifact with what is attached to it.
 type publication struct {
-	file        *file
 	artifact    *oci.Artifact
 	attachments []attachment
 	signer      signature.Signer // nil if nobody signs
@@ -106,28 +105,31 @@ func (p *publication) push(ctx context.Context, s *streams, client *oci.Client, 
 	if err != nil {
 		return ref, err
 	}
-	var have []attachedBundle
-	if p.signer != nil && len(p.attachments) > 0 {
-		if have, err = attachedBundles(ctx, client, pinned); err != nil {
-			return ref, err
+	manifest := p.artifact.ManifestBytes
+	if p.signer == nil {
+		for i := range p.attachments {
+			st, err := p.attachments[i].statement(manifest)
+			if err == nil {
+				err = p.attachments[i].attachPlain(ctx, client, pinned, st)
+			}
+			if err != nil {
+				return ref, err
+			}
 		}
+		return client.Push(ctx, ref, p.artifact)
 	}
-	for i := range p.attachments {
-		a := &p.attachments[i]
-		st, err := a.statement(p.artifact, filepath.Base(p.file.path))
-		if err == nil && p.signer != nil {
-			err = attachSigned(ctx, client, pinned, p.artifact.ManifestBytes, st, p.signer, have)
-		} else if err == nil {
-			err = a.attachPlain(ctx, client, pinned, st)
-		}
-		if err != nil {
-			return ref, err
-		}
+	attached, err := attachedBundles(ctx, client, pinned)
+	if err != nil {
+		return ref, err
 	}
-	if p.signer != nil {
-		if _, err := signArtifact(ctx, s, client, pinned, p.signer, false); err != nil {
-			return ref, err
-		}
+	err = signAttachments(ctx, p.attachments, manifest, p.signer, readable(attached), func(ctx context.Context, b *signature.Bundle) error {
+		return attachBundle(ctx, client, pinned, b, time.Now().UTC())
+	})
+	if err != nil {
+		return ref, err
+	}
+	if _, err := signArtifact(ctx, s, client, pinned, p.signer, false); err != nil {
+		return ref, err
 	}
 	return client.Push(ctx, ref, p.artifact)
 }

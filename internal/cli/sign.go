@@ -171,3 +171,14 @@ func attachedBundles(ctx context.Context, client *oci.Client, ref oci.Reference)
 	}
 	return list, g.Wait()
 }
+
+// readable returns the bundles that can be read.
+func readable(attached []attachedBundle) []*signature.Bundle {
+	var list []*signature.Bundle
+	for _, b := range attached {
+		if b.err == nil {
+			list = append(list, b.bundle)
+		}
+	}
+	return list
+}

@@ -166,13 +166,7 @@ func artifactToTrust(ctx context.Context, client *oci.Client, ref *oci.Reference
 	pinned := *ref
 	bundles := sync.OnceValues(func() ([]*signature.Bundle, error) {
 		found, err := attachedBundles(ctx, client, pinned)
-		var list []*signature.Bundle
-		for _, b := range found {
-			if b.err == nil {
-				list = append(list, b.bundle)
-			}
-		}
-		return list, err
+		return readable(found), err
 	})
 	return trust.Artifact{
 		Reference: trustedName(pinned), Manifest: a.ManifestBytes, Now: time.Now(),

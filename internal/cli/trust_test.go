@@ -240,7 +240,7 @@ func TestTrustOfPackages(t *testing.T) {
 		t.Errorf("the lock has what was refused:\n%s", lock)
 	}
 	refusedBecause(t, "refused", "trust", "check", "acme:log")
-	expect(t, 0, "sign", "--key", "alice", host+"/acme/log:1.2.0")
+	expect(t, 0, "pkg", "publish", "--sign", "alice", "log")
 	expect(t, 0, "pkg", "get", "-o", "log.wasm", "acme:log")
 	expect(t, 0, "wit", "fetch")
 	expect(t, 0, "trust", "check", "acme:log@1.2")
