@@ -3,6 +3,7 @@ package packages
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -103,4 +104,59 @@ func TestSetRegistry(t *testing.T) {
 			t.Errorf("%s is set", e)
 		}
 	}
+}
+
+// FuzzEditWIT edits worlds of any text. What is written reads as the text did, but for
+// what was to change.
+func FuzzEditWIT(f *testing.F) {
+	for _, s := range []string{
+		"package a:b;\nworld w {\n  import x: func(); // c\n}\n",
+		"package a:b;\nworld w { import c:d/e@1.0.0; export c:d/f@1.0.0; include c:d/g@1.0.0 with { h as i } }\n/* /* } */ world v {} */",
+		"package a:b;\n@since(version = 1.0.0)\nworld %world { use c:d/e@1.0.0.{f}; }\ninterface world { }",
+	} {
+		f.Add(s, "w")
+	}
+	f.Fuzz(func(t *testing.T, text, world string) {
+		if len(text) > 4096 || strings.Contains(text, "\x00asm") {
+			return
+		}
+		if code := blankComments(text); len(code) != len(text) || strings.Count(code, "\n") != strings.Count(text, "\n") {
+			t.Fatalf("blanks of %q are %q", text, code)
+		}
+		dir := t.TempDir()
+		file := filepath.Join(dir, "a.wit")
+		if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		before, err := references(&overlay{files: map[string][]byte{"a.wit": []byte(text)}})
+		if err != nil {
+			return
+		}
+		edit, err := AddStatements(dir, world, []Statement{{"import", "acme:log/logger@1.2.0"}})
+		if err != nil {
+			return
+		}
+		if err := edit.Apply(); err != nil {
+			t.Fatal(err)
+		}
+		if edit, err = RemoveStatements(dir, Ref{"acme", "log"}); err != nil {
+			return // it may be in use otherwise
+		}
+		if err := edit.Apply(); err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, err := references(&overlay{files: map[string][]byte{"a.wit": b}})
+		if err != nil {
+			t.Fatalf("%q becomes %q: %v", text, b, err)
+		}
+		for _, n := range before {
+			if n.Namespace != "acme" && !slices.Contains(after, n) {
+				t.Errorf("%q becomes %q, without %s", text, b, n)
+			}
+		}
+	})
 }

@@ -213,6 +213,7 @@ func FuzzWkgLock(f *testing.F) {
 
 func FuzzLock(f *testing.F) {
 	f.Add([]byte(exampleLock))
+	f.Add([]byte(lockOfTwo))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) > 4096 {
 			return
