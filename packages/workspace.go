@@ -105,6 +105,15 @@ func (w *Workspace) MembersIn(root string) ([]Member, error) {
 	return out, nil
 }
 
+// Has reports whether a folder, relative to the root with '/', is one that a pattern of
+// the workspace matches.
+func (w *Workspace) Has(dir string) bool {
+	return slices.ContainsFunc(w.Members, func(pattern string) bool {
+		clean := path.Clean(filepath.ToSlash(pattern))
+		return clean == dir || strings.Count(clean, "**") <= maxDoubleStars && matchSegments(strings.Split(clean, "/"), strings.Split(dir, "/"))
+	})
+}
+
 // maxFolders bounds how many folders a pattern with ** may look at.
 const maxFolders = 100_000
 

@@ -57,6 +57,12 @@ func TestMembers(t *testing.T) {
 			t.Errorf("%s: %s (%v), expected %s", patterns, got, err, want)
 		}
 	}
+	w := &Workspace{Members: []string{"*/wit", "./deep/**", "../out"}}
+	for dir, want := range map[string]bool{"a/wit": true, "deep": true, "deep/er/c/wit": true, "../out": true, "wit": false, "a/b/wit": false, "deep/deps/x": false, ".": false} {
+		if w.Has(dir) != want {
+			t.Errorf("has %s: %v", dir, !want)
+		}
+	}
 	for patterns, want := range map[string]string{
 		"":          "no members",
 		"empty/wit": "empty/wit: there is no WIT",

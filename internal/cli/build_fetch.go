@@ -90,14 +90,8 @@ func witRoot(project, dir string) (root, rel string, err error) {
 			if err != nil {
 				return "", "", err
 			}
-			members, err := manifest.Workspace.MembersIn(at)
-			if err != nil {
-				return "", "", withCode(exitInvalid, fmt.Errorf("%s: %w", filepath.Join(at, packages.ManifestFile), err))
-			}
-			for _, m := range members {
-				if filepath.FromSlash(m.Dir) == rel {
-					return at, rel, nil
-				}
+			if manifest.Workspace.Has(filepath.ToSlash(rel)) {
+				return at, rel, nil
 			}
 			break
 		}

@@ -74,6 +74,13 @@ func TestPackageWorkspace(t *testing.T) {
 	}
 	readText(t, "wit/deps/acme-near/n.wit")
 	runOK(t, "wit", "remove", "acme:near")
+	if got := runOK(t, "wit", "add", "acme:base"); got != "log/wit: import acme:base/types@1.0.0;\n" {
+		t.Errorf("add prints %s", got)
+	}
+	if errs := runFails(t, "wit", "remove", "acme:base"); !strings.Contains(errs, "uses types of acme:base") {
+		t.Errorf("remove: %s", errs)
+	}
+	write(t, "wit/log.wit", strings.Replace(readText(t, "wit/log.wit"), " import acme:base/types@1.0.0;", "", 1))
 	if _, err := os.Stat("ashlar.lock"); err == nil {
 		t.Error("the member has a lock")
 	}

@@ -116,7 +116,10 @@ func (w *witProject) add(ctx context.Context, p *packageFlags, client *packages.
 		if folder, err = w.folder(); err != nil {
 			return name, nil, err
 		}
-	} else if pkg, err = p.findWIT(ctx, client, spec); err != nil {
+	} else if pkg, err = w.member(folder, spec); err == nil && pkg == nil {
+		pkg, err = p.findWIT(ctx, client, spec)
+	}
+	if err != nil {
 		return name, nil, err
 	}
 	name = pkg.Name
@@ -129,6 +132,18 @@ func (w *witProject) add(ctx context.Context, p *packageFlags, client *packages.
 		return name, nil, ofWIT(err)
 	}
 	return name, statements, w.fetchEdited(ctx, p, client, folder, edit)
+}
+
+// member returns the package of the workspace that matches, or nil.
+func (w *witProject) member(folder witFolder, spec packages.Spec) (*wit.Package, error) {
+	for name, dir := range folder.members {
+		v, err := packages.ParseVersion(name.Version)
+		if name.Namespace == spec.Namespace && name.Name == spec.Name && (spec.Requirement.Equal(packages.AnyVersion) || err == nil && spec.Requirement.Matches(v)) {
+			_, pkg, err := packages.ReadPackage(filepath.Join(w.root, filepath.FromSlash(dir)))
+			return pkg, ofWIT(err)
+		}
+	}
+	return nil, nil
 }
 
 // pathFrom returns a path relative to a folder, with '/', or as it is if it is absolute.
