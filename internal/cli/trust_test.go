@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/ashlar-wasm/ashlar/oci/ocitest"
+	"github.com/ashlar-wasm/ashlar/signature"
 )
 
 // trustProject is a folder to run in, with keys, without any trust policy, and with
@@ -25,8 +26,29 @@ func trustProject(t *testing.T) {
 	} {
 		t.Setenv(name, value)
 	}
-	for _, name := range []string{"alice", "bob"} {
-		expect(t, 0, "key", "generate", "--no-password", name)
+	writeKeys(t, "alice", "bob")
+}
+
+// writeKeys writes keys to the folder keys. They are not encrypted, which takes time.
+func writeKeys(t *testing.T, names ...string) {
+	t.Helper()
+	if err := os.Mkdir("keys", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		k, err := signature.Generate()
+		if err != nil {
+			t.Fatal(err)
+		}
+		private, err := k.PEM()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for ending, b := range map[string][]byte{".key": private, ".pub": k.Public().PEM()} {
+			if err := os.WriteFile(filepath.Join("keys", name+ending), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
 
@@ -224,7 +246,7 @@ func TestTrustOfPackages(t *testing.T) {
 	})
 	t.Setenv(keysVariable, "keys")
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
-	expect(t, 0, "key", "generate", "--no-password", "alice")
+	writeKeys(t, "alice")
 	expect(t, 0, "pkg", "publish", "log")
 	writeTrust(t, "trust.yaml", "packages: ['acme:*']\nkeys: [keys/alice.pub]")
 	t.Setenv(trustVariable, "trust.yaml")
