@@ -15,6 +15,7 @@ import (
 	"github.com/ashlar-wasm/ashlar/build/project"
 	"github.com/ashlar-wasm/ashlar/build/toolchain"
 	"github.com/ashlar-wasm/ashlar/internal/guests"
+	"github.com/ashlar-wasm/ashlar/internal/require"
 	"github.com/ashlar-wasm/ashlar/internal/wasm"
 	"github.com/ashlar-wasm/ashlar/signature"
 )
@@ -397,7 +398,7 @@ func TestRepositoryURI(t *testing.T) {
 
 func TestFindSource(t *testing.T) {
 	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("there is no git")
+		require.Missing(t, "there is no git")
 	}
 	root := t.TempDir()
 	dir := filepath.Join(root, "sub", "app")
