@@ -27,9 +27,11 @@ type Resolver struct {
 	Locked bool
 	// Update says of which packages the locks are not to be asked; nil means of none.
 	Update func(Ref) bool
-	// TrustedKeys are those whose records say what is yanked; nil means that whoever may
-	// write to the registry says it. What a lock has is taken even if it is yanked.
-	TrustedKeys []signature.PublicKey
+	// TrustedKeys returns those whose records say what is yanked of a package, in the
+	// repository of an OCI registry that [Resolution.Reference] returns, or an empty one.
+	// If it is nil or returns nil, whoever may write to the registry says it. What a lock
+	// has is taken even if it is yanked.
+	TrustedKeys func(p Ref, reference string) ([]signature.PublicKey, error)
 	// Verify says whether a release may be taken from an OCI registry, and whose
 	// signature was checked for that, which may be nobody's. It is asked once for each
 	// release, before its content is, whether a lock has it or not: a lock is the
@@ -201,7 +203,7 @@ func (r *Resolver) resolve(ctx context.Context, p Ref, req Requirement) (Resolut
 	}
 	out := Resolution{Package: p, Registry: registry, Release: locked, Location: location, Locked: ok, source: source}
 	if !ok {
-		out.Release, err = r.choose(ctx, source, p, req)
+		out.Release, err = r.choose(ctx, source, location, p, req)
 		return out, err
 	}
 	if _, local := source.(Local); local || locked.Manifest != "" {
@@ -277,7 +279,7 @@ func (p *LockedPackage) release() Release {
 
 // choose returns the highest version that matches and is not yanked. The error may be a
 // *[NoMatchError].
-func (r *Resolver) choose(ctx context.Context, source Source, p Ref, req Requirement) (Release, error) {
+func (r *Resolver) choose(ctx context.Context, source Source, location Location, p Ref, req Requirement) (Release, error) {
 	versions, err := source.Versions(ctx, p)
 	if v, one := req.Version(); one && errors.Is(err, ErrOffline) {
 		// There is only one that it can be, and it may have been fetched before.
@@ -285,6 +287,13 @@ func (r *Resolver) choose(ctx context.Context, source Source, p Ref, req Require
 	}
 	if err != nil {
 		return Release{}, err
+	}
+	var trusted []signature.PublicKey
+	if r.TrustedKeys != nil {
+		where := Resolution{Package: p, Location: location}
+		if trusted, err = r.TrustedKeys(p, where.Reference()); err != nil {
+			return Release{}, err
+		}
 	}
 	versions = slices.Clone(versions)
 	slices.SortFunc(versions, func(a, b VersionInfo) int { return b.Version.Compare(a.Version) })
@@ -304,7 +313,7 @@ func (r *Resolver) choose(ctx context.Context, source Source, p Ref, req Require
 		if err != nil {
 			return Release{}, err
 		}
-		record, err := Yanked(ctx, source, p, release, r.TrustedKeys)
+		record, err := Yanked(ctx, source, p, release, trusted)
 		if err != nil {
 			return Release{}, err
 		}

@@ -49,12 +49,12 @@ func Outdated(ctx context.Context, r *Resolver, lock *Lock) ([]Newer, error) {
 }
 
 func (r *Resolver) yanked(ctx context.Context, p Ref, v Version) (bool, error) {
-	source, _, err := r.Client.Source(ctx, p)
+	source, location, err := r.Client.Source(ctx, p)
 	if err != nil {
 		return false, err
 	}
 	var none *NoMatchError
-	_, err = r.choose(ctx, source, p, Exactly(v))
+	_, err = r.choose(ctx, source, location, p, Exactly(v))
 	if errors.As(err, &none) {
 		return none.Yanked > 0, nil
 	}
@@ -69,11 +69,11 @@ func compatibleWith(v Version) Requirement {
 
 // newest returns the highest version that matches, or v if there is none that is higher.
 func (r *Resolver) newest(ctx context.Context, p Ref, v Version, req Requirement) (Version, error) {
-	source, _, err := r.Client.Source(ctx, p)
+	source, location, err := r.Client.Source(ctx, p)
 	if err != nil {
 		return v, err
 	}
-	found, err := r.choose(ctx, source, p, req)
+	found, err := r.choose(ctx, source, location, p, req)
 	var none *NoMatchError
 	switch {
 	case errors.As(err, &none):

@@ -133,7 +133,10 @@ func TestYankLocal(t *testing.T) {
 		t.Errorf("locked: %s (%v)", r.Version, err)
 	}
 	// Only who is trusted is believed.
-	if r, err := (&Resolver{Client: p.client, TrustedKeys: []signature.PublicKey{generateKey(t).Public()}}).Resolve(ctx, ref, AnyVersion); err != nil || r.Version.String() != "1.1.0" {
+	stranger := func(Ref, string) ([]signature.PublicKey, error) {
+		return []signature.PublicKey{generateKey(t).Public()}, nil
+	}
+	if r, err := (&Resolver{Client: p.client, TrustedKeys: stranger}).Resolve(ctx, ref, AnyVersion); err != nil || r.Version.String() != "1.1.0" {
 		t.Errorf("yanked by a stranger: %s (%v)", r.Version, err)
 	}
 	set(Yank{SignedAt: at(2)})

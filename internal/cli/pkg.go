@@ -107,7 +107,7 @@ func (p *packageFlags) packages(s *streams, f func(*packages.Client) error) erro
 
 // resolver returns what chooses the versions of packages that are taken.
 func (p *packageFlags) resolver(client *packages.Client) *packages.Resolver {
-	return &packages.Resolver{Client: client, Verify: p.policies.verify()}
+	return &packages.Resolver{Client: client, Verify: p.policies.verify(), TrustedKeys: p.policies.yankKeys()}
 }
 
 func isFolder(path string) bool {
@@ -228,7 +228,11 @@ func newPkgList(s *streams) *cobra.Command {
 				return err
 			}
 			return p.packages(s, func(client *packages.Client) error {
-				source, _, err := client.Source(c.Context(), spec.Ref)
+				source, where, err := client.Source(c.Context(), spec.Ref)
+				if err != nil {
+					return err
+				}
+				trusted, err := p.policies.yankKeys()(spec.Ref, (&packages.Resolution{Package: spec.Ref, Location: where}).Reference())
 				if err != nil {
 					return err
 				}
@@ -245,7 +249,7 @@ func newPkgList(s *streams) *cobra.Command {
 					// Who asks for all of them means pre-releases too.
 					return !spec.Requirement.Equal(packages.AnyVersion) && !spec.Requirement.Matches(v.Version)
 				})
-				if err := markYanked(c.Context(), source, spec.Ref, all); err != nil {
+				if err := markYanked(c.Context(), source, spec.Ref, all, trusted); err != nil {
 					return artifactError(err)
 				}
 				list := []version{}
@@ -290,7 +294,7 @@ func newPkgInfo(s *streams) *cobra.Command {
 				return err
 			}
 			return p.packages(s, func(client *packages.Client) error {
-				r, err := (&packages.Resolver{Client: client}).Resolve(c.Context(), spec.Ref, spec.Requirement)
+				r, err := (&packages.Resolver{Client: client, TrustedKeys: p.policies.yankKeys()}).Resolve(c.Context(), spec.Ref, spec.Requirement)
 				if err != nil {
 					return err
 				}

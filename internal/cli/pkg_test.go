@@ -255,6 +255,33 @@ func TestYankPackage(t *testing.T) {
 	}
 }
 
+// TestYankTrusted has those say what is yanked whom a trust policy names.
+func TestYankTrusted(t *testing.T) {
+	host := packageProject(t, map[string]string{"hello.wasm": string(guests.Hello())})
+	t.Setenv("ASHLAR_KEYS", "keys")
+	for _, key := range []string{"mine", "other"} {
+		runOK(t, "key", "generate", "--no-password", key)
+	}
+	write(t, "trust.yaml", "version: 1\ndefault: refuse\nrules:\n  - packages: ['acme:*']\n    keys: [keys/mine.pub]\n")
+	for _, version := range []string{"1.1.0", "1.2.0"} {
+		runOK(t, "pkg", "publish", "--package", "acme:hello@"+version, "hello.wasm")
+		runOK(t, "sign", "--key", "mine", host+"/acme/hello:"+version)
+	}
+	get := func(want string, args ...string) {
+		t.Helper()
+		if got := runOK(t, append([]string{"pkg", "get", "-o", "got.wasm", "acme:hello"}, args...)...); !strings.HasPrefix(got, "acme:hello@"+want+" ") {
+			t.Errorf("%s: got %s, expected %s", args, got, want)
+		}
+	}
+	runOK(t, "pkg", "yank", "--key", "other", "acme:hello@1.2.0")
+	get("1.1.0")
+	get("1.2.0", "--trust", "trust.yaml")
+	runOK(t, "pkg", "yank", "--key", "mine", "acme:hello@1.2.0")
+	runOK(t, "pkg", "yank", "--key", "other", "--undo", "acme:hello@1.2.0")
+	get("1.2.0")
+	get("1.1.0", "--trust", "trust.yaml")
+}
+
 // TestRegistryFolder uses a folder that no configuration has.
 func TestRegistryFolder(t *testing.T) {
 	packageProject(t, map[string]string{

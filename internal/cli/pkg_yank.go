@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ashlar-wasm/ashlar/packages"
+	"github.com/ashlar-wasm/ashlar/signature"
+	"github.com/ashlar-wasm/ashlar/trust"
 )
 
 func newPkgYank(s *streams) *cobra.Command {
@@ -85,20 +88,40 @@ func parsePackageVersion(word string) (ref packages.Ref, v packages.Version, err
 	return ref, v, nil
 }
 
+// yankKeys returns what finds those whose records say what is yanked: the keys of the
+// rules of trust policies that are for a package. Without any it is whoever may write to
+// the registry.
+func (p *policies) yankKeys() func(packages.Ref, string) ([]signature.PublicKey, error) {
+	read := sync.OnceValues(p.read)
+	return func(ref packages.Ref, reference string) ([]signature.PublicKey, error) {
+		all, err := read()
+		if err != nil || reference == "" {
+			return nil, err
+		}
+		var keys []signature.PublicKey
+		for _, policy := range all {
+			if of, ok := policy.Keys(trust.Artifact{Reference: reference, Package: ref.String()}); ok {
+				keys = append(append([]signature.PublicKey{}, keys...), of...)
+			}
+		}
+		return keys, nil
+	}
+}
+
 // markYanked looks for records on versions that are not known to be yanked, of several at
 // a time.
-func markYanked(ctx context.Context, source packages.Source, ref packages.Ref, all []packages.VersionInfo) error {
+func markYanked(ctx context.Context, source packages.Source, ref packages.Ref, all []packages.VersionInfo, trusted []signature.PublicKey) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(8)
 	for i := range all {
 		if !all[i].Yanked {
-			group.Go(func() error { return markOne(ctx, source, ref, &all[i]) })
+			group.Go(func() error { return markOne(ctx, source, ref, &all[i], trusted) })
 		}
 	}
 	return group.Wait()
 }
 
-func markOne(ctx context.Context, source packages.Source, ref packages.Ref, v *packages.VersionInfo) error {
+func markOne(ctx context.Context, source packages.Source, ref packages.Ref, v *packages.VersionInfo, trusted []signature.PublicKey) error {
 	r, err := source.Release(ctx, ref, v.Version)
 	if errors.Is(err, packages.ErrOffline) {
 		return nil // nothing is known of it
@@ -106,7 +129,7 @@ func markOne(ctx context.Context, source packages.Source, ref packages.Ref, v *p
 	if err != nil {
 		return err
 	}
-	record, err := packages.Yanked(ctx, source, ref, r, nil)
+	record, err := packages.Yanked(ctx, source, ref, r, trusted)
 	if err == nil && record != nil {
 		v.Yanked = record.Yanked
 	}
