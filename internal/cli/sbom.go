@@ -50,6 +50,8 @@ signed, is said on stderr. With --key only an SBOM that one of the keys signed i
 			switch {
 			case isRemote:
 				found, err = r.sbom(c.Context(), s, ref, keys)
+			case namesPackage(args[0]):
+				return usageError("%s is a package: 'ashlar pkg info' says which artifact it is", args[0])
 			case len(keys) > 0:
 				return usageError("--key is for artifacts: files are not signed")
 			default:
