@@ -486,3 +486,20 @@ func FuzzPolicy(f *testing.F) {
 		}
 	})
 }
+
+// The policy that the documentation has is one.
+func TestDocumentation(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("..", "docs", "trust.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(b), "```yaml\n")
+	text, _, end := strings.Cut(rest, "```")
+	if !ok || !end {
+		t.Fatal("docs/trust.md has no policy")
+	}
+	p := newPeople(t, "keys/release", "keys/ci")
+	if _, err := trust.Parse("trust.yaml", []byte(text), p.readKey); err != nil {
+		t.Error(err)
+	}
+}
