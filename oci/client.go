@@ -121,7 +121,7 @@ func NewClient(o Options) (*Client, error) {
 		agent = "ashlar"
 	}
 	c.auth = &auth.Client{
-		Client:     &http.Client{Transport: newTransport(roots, c.schemes, c.backoff)},
+		Client:     &http.Client{Transport: newTransport(roots, c.schemes, c.backoff, c.idle)},
 		Header:     http.Header{"User-Agent": {agent}},
 		Cache:      auth.NewCache(),
 		ClientID:   "ashlar",
@@ -312,6 +312,10 @@ type CopyOptions struct {
 	// Referrers says that what refers to the artifact is copied too, and what refers
 	// to that: signatures, attestations.
 	Referrers bool
+	// Skipped is told of referrers that are not copied since they are no good, which
+	// whoever may push can attach: they are none that [Client.ReadReferrer] reads, or
+	// are gone. Nil means that they are an error.
+	Skipped func(digest.Digest, error)
 }
 
 // Copy copies an artifact from one place to another, byte by byte; what is there
@@ -344,7 +348,8 @@ func (c *Client) Copy(ctx context.Context, from, to Reference, o CopyOptions) (R
 	if err != nil || !o.Referrers {
 		return copied, err
 	}
-	if err := c.copyReferrers(ctx, src, from, to, a.Descriptor, 0, map[digest.Digest]bool{}); err != nil {
+	t := &referrerCopy{c: c, src: src, from: from, to: to, skipped: o.Skipped, seen: map[digest.Digest]bool{}}
+	if err := t.copy(ctx, a.Descriptor, 0); err != nil {
 		return copied, fmt.Errorf("%s: %w", copied, err)
 	}
 	return copied, nil
@@ -395,6 +400,12 @@ func (c *Client) credential(ctx context.Context, host string) (auth.Credential, 
 func damaged(err error) bool {
 	var d *blob.DamagedError
 	return errors.As(err, &d)
+}
+
+// wrongSize reports whether a blob is not of the size that a manifest says.
+func wrongSize(err error) bool {
+	var s *blob.SizeError
+	return errors.As(err, &s) || errors.Is(err, errWrongSize)
 }
 
 func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, os.ErrNotExist) }

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go/v1"
@@ -24,7 +23,7 @@ import (
 // download downloads a blob, which check says to be right or not. It goes on where an
 // earlier attempt ended.
 func (s *remoteSource) download(ctx context.Context, repo *remote.Repository, d v1.Descriptor, m *meter, to sink, check func() error) error {
-	t := &transfer{desc: d, meter: m, backoff: s.c.backoff, idle: s.c.idle, to: to}
+	t := &transfer{desc: d, meter: m, backoff: s.c.backoff, to: to}
 	for {
 		resumed := to.Offset() > 0
 		m.set(to.Offset())
@@ -108,7 +107,6 @@ func checkSum(d v1.Descriptor, got digest.Digest) error {
 type transfer struct {
 	desc    v1.Descriptor
 	backoff backoff
-	idle    time.Duration
 	to      sink
 	meter   *meter
 }
@@ -177,12 +175,12 @@ func (t *transfer) fetch(ctx context.Context, repo *remote.Repository) error {
 // errBroken is wrapped by the error of a response that ended too early.
 var errBroken = errors.New("the download broke off")
 
-func retryable(err error) bool { return errors.Is(err, errBroken) || transient(err) }
+func retryable(err error) bool {
+	return errors.Is(err, errBroken) || errors.Is(err, errStalled) || transient(err)
+}
 
 // request does one request for what is missing.
 func (t *transfer) request(ctx context.Context, repo *remote.Repository) error {
-	ctx, stall, cancel := watch(ctx, t.idle)
-	defer cancel()
 	resp, err := getBlob(ctx, repo, t.desc, t.offset())
 	if err != nil {
 		return err
@@ -213,12 +211,10 @@ func (t *transfer) request(ctx context.Context, repo *remote.Repository) error {
 	default:
 		return responseError(resp)
 	}
-	stall.moved()
 	buf := make([]byte, min(t.desc.Size+1, 256<<10))
 	for {
 		n, err := resp.Body.Read(buf)
 		if n > 0 {
-			stall.moved()
 			if _, err := t.Write(buf[:n]); err != nil {
 				return err
 			}
@@ -229,9 +225,6 @@ func (t *transfer) request(ctx context.Context, repo *remote.Repository) error {
 		case err == io.EOF:
 			return fmt.Errorf("%w after %d of %d bytes", errBroken, t.offset(), t.desc.Size)
 		case err != nil:
-			if ctx.Err() != nil {
-				err = context.Cause(ctx)
-			}
 			return fmt.Errorf("%w after %d of %d bytes: %w", errBroken, t.offset(), t.desc.Size, err)
 		}
 	}

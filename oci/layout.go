@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -21,8 +22,9 @@ const (
 	// lockFile is held while the index is changed.
 	lockFile = ".index.lock"
 	lockWait = 10 * time.Second
-	// maxIndex bounds the size of an index.
-	maxIndex = 16 << 20
+	// maxIndex bounds the size of an index, and maxLayoutFile that of oci-layout.
+	maxIndex      = 16 << 20
+	maxLayoutFile = 4 << 10
 	// layoutPerm is that of files in a layout, which is for others to read too.
 	layoutPerm = 0o666
 )
@@ -67,7 +69,7 @@ func openLayout(dir string, create bool) (*layout, error) {
 }
 
 func (l *layout) open(create bool) error {
-	b, err := l.root.ReadFile(v1.ImageLayoutFile)
+	b, err := l.readFile(v1.ImageLayoutFile, maxLayoutFile)
 	switch {
 	case missing(err) && create:
 		if err := l.begin(); err != nil {
@@ -107,19 +109,32 @@ func (l *layout) begin() error {
 	return blob.WriteFile(l.root, v1.ImageLayoutFile, b, layoutPerm)
 }
 
+// readFile reads a file of at most limit bytes.
+func (l *layout) readFile(name string, limit int64) ([]byte, error) {
+	info, err := l.root.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", name)
+	}
+	if info.Size() > limit {
+		return nil, fmt.Errorf("%s has %d bytes, more than %d", name, info.Size(), limit)
+	}
+	f, err := l.root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, limit))
+}
+
 func (l *layout) readIndex() error {
 	l.index = layoutIndex{SchemaVersion: 2, MediaType: mediaTypeIndex}
-	info, err := l.root.Stat(indexFile)
+	b, err := l.readFile(indexFile, maxIndex)
 	if missing(err) {
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	if info.Size() > maxIndex {
-		return fmt.Errorf("%s has %d bytes, more than %d", indexFile, info.Size(), maxIndex)
-	}
-	b, err := l.root.ReadFile(indexFile)
 	if err != nil {
 		return err
 	}
@@ -191,7 +206,7 @@ func (l *layout) blob(_ context.Context, d v1.Descriptor, _ bool) ([]byte, error
 		return nil, fmt.Errorf("%w: the layout has no blob %s", ErrNotFound, d.Digest)
 	}
 	if err == nil && int64(len(b)) != d.Size {
-		return nil, fmt.Errorf("%s has %d bytes, but the manifest says %d", d.Digest, len(b), d.Size)
+		return nil, &blob.SizeError{Digest: d.Digest, Size: int64(len(b)), Want: fmt.Sprint(d.Size)}
 	}
 	return b, err
 }
@@ -287,8 +302,8 @@ func (l *layout) referrers(ctx context.Context, subject v1.Descriptor, _ bool) (
 			return nil, context.Cause(ctx)
 		}
 		b, err := l.blobs.Read(d.Digest, maxManifest)
-		if missing(err) {
-			continue // an index may list what is elsewhere
+		if missing(err) || wrongSize(err) {
+			continue // an index may list what is elsewhere, or no manifest
 		}
 		if err != nil {
 			return nil, err

@@ -147,7 +147,7 @@ func (c *Client) referrers(ctx context.Context, r Reference) ([]Referrer, error)
 		switch {
 		case err == nil:
 			refs[i].ArtifactType, refs[i].Annotations = m.ArtifactType, m.Annotations
-		case !errors.As(err, &other):
+		case !errors.As(err, &other) && !errors.Is(err, ErrNotFound):
 			return nil, fmt.Errorf("%s: %w", ref.Descriptor.Digest, err)
 		}
 	}
@@ -220,7 +220,7 @@ func (c *Client) readReferrer(ctx context.Context, r Reference, ref Referrer) (*
 		return nil, &ArtifactError{fmt.Sprintf("its content has %d bytes, more than %d", layer.Size, MaxAttachment)}
 	}
 	b, err := src.blob(ctx, layer, false)
-	if errors.Is(err, errWrongSize) {
+	if wrongSize(err) {
 		err = &ArtifactError{err.Error()}
 	}
 	if err != nil {
@@ -309,25 +309,41 @@ func (c *Client) putReferrer(ctx context.Context, r Reference, m *referrerManife
 	return c.pushReferrer(ctx, r, m, from, content)
 }
 
-// copyReferrers copies what refers to a subject, and what refers to that.
-func (c *Client) copyReferrers(ctx context.Context, src source, from, to Reference, subject v1.Descriptor, depth int, seen map[digest.Digest]bool) error {
-	refs, err := listReferrers(ctx, src, subject, from.Digest != "")
+// referrerCopy copies what refers to an artifact, and what refers to that.
+type referrerCopy struct {
+	c        *Client
+	src      source
+	from, to Reference
+	skipped  func(digest.Digest, error)
+	seen     map[digest.Digest]bool
+}
+
+// copy copies what refers to a subject.
+func (t *referrerCopy) copy(ctx context.Context, subject v1.Descriptor, depth int) error {
+	refs, err := listReferrers(ctx, t.src, subject, t.from.Digest != "")
 	if err != nil {
 		return err
 	}
 	for _, ref := range refs {
-		if seen[ref.Descriptor.Digest] {
+		d := ref.Descriptor.Digest
+		if t.seen[d] {
 			continue
 		}
-		seen[ref.Descriptor.Digest] = true
-		if err := tooMany(len(seen)); err != nil {
+		t.seen[d] = true
+		if err := tooMany(len(t.seen)); err != nil {
 			return err
 		}
-		if err := c.copyReferrer(ctx, src, from, to, subject, ref); err != nil {
-			return fmt.Errorf("referrer %s: %w", ref.Descriptor.Digest, err)
+		err := t.one(ctx, subject, ref)
+		var unfit *ArtifactError
+		if (errors.As(err, &unfit) || errors.Is(err, ErrNotFound)) && t.skipped != nil {
+			t.skipped(d, err)
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("referrer %s: %w", d, err)
 		}
 		if depth < maxReferrerDepth {
-			if err := c.copyReferrers(ctx, src, from, to, ref.Descriptor, depth+1, seen); err != nil {
+			if err := t.copy(ctx, ref.Descriptor, depth+1); err != nil {
 				return err
 			}
 		}
@@ -335,17 +351,22 @@ func (c *Client) copyReferrers(ctx context.Context, src source, from, to Referen
 	return nil
 }
 
-func (c *Client) copyReferrer(ctx context.Context, src source, from, to Reference, subject v1.Descriptor, ref Referrer) error {
-	m, err := readReferrerManifest(ctx, src, from, ref, subject.Digest)
+// one copies a referrer.
+func (t *referrerCopy) one(ctx context.Context, subject v1.Descriptor, ref Referrer) error {
+	m, err := readReferrerManifest(ctx, t.src, t.from, ref, subject.Digest)
 	if err != nil {
 		return err
 	}
 	for _, d := range m.blobs {
-		if d.Size > c.maxLayer {
-			return fmt.Errorf("%s has %d bytes, more than the %d that are allowed", d.Digest, d.Size, c.maxLayer)
+		if d.Size > t.c.maxLayer {
+			return &ArtifactError{fmt.Sprintf("%s has %d bytes, more than the %d that are allowed", d.Digest, d.Size, t.c.maxLayer)}
 		}
 	}
-	return c.putReferrer(ctx, to, m, from, func(ctx context.Context, d v1.Descriptor) ([]byte, error) {
-		return src.blob(ctx, d, false)
+	return t.c.putReferrer(ctx, t.to, m, t.from, func(ctx context.Context, d v1.Descriptor) ([]byte, error) {
+		b, err := t.src.blob(ctx, d, false)
+		if wrongSize(err) {
+			err = &ArtifactError{err.Error()}
+		}
+		return b, err
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"oras.land/oras-go/v2/registry"
 	"oras.land/oras-go/v2/registry/remote"
 
+	"github.com/ashlar-wasm/ashlar/oci/blob"
 	"github.com/ashlar-wasm/ashlar/oci/cache"
 )
 
@@ -93,7 +94,7 @@ func (s *remoteSource) cached(d digest.Digest, limit int64) (b []byte, ok bool, 
 	switch {
 	case err == nil:
 		return b, true, nil
-	case s.c.offline && !missing(err):
+	case wrongSize(err), s.c.offline && !missing(err):
 		return nil, false, fmt.Errorf("in the cache: %w", err)
 	case damaged(err):
 		// What is fetched takes its place; where it can't, that is of no concern.
@@ -190,7 +191,7 @@ func (s *remoteSource) blob(ctx context.Context, d v1.Descriptor, counted bool) 
 	case err != nil:
 		return nil, err
 	case ok && int64(len(b)) != d.Size:
-		return nil, fmt.Errorf("%s has %d bytes, but the manifest says %d", d.Digest, len(b), d.Size)
+		return nil, &blob.SizeError{Digest: d.Digest, Size: int64(len(b)), Want: fmt.Sprint(d.Size)}
 	case ok:
 		return b, nil
 	}
@@ -217,7 +218,7 @@ func (s *remoteSource) copyTo(ctx context.Context, d v1.Descriptor, out *os.File
 		switch err := s.cache.CopyTo(d.Digest, d.Size, out); {
 		case err == nil:
 			return nil
-		case s.c.offline && !missing(err):
+		case wrongSize(err), s.c.offline && !missing(err):
 			return fmt.Errorf("in the cache: %w", err)
 		case damaged(err):
 			_ = s.cache.Remove(d.Digest)

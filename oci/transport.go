@@ -59,9 +59,52 @@ func (s *stall) moved() { s.timer.Reset(s.limit) }
 // done tells that all has been sent.
 func (s *stall) done() { s.timer.Stop() }
 
+// impatient ends responses whose bodies stall.
+type impatient struct {
+	next http.RoundTripper
+	idle time.Duration
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (i *impatient) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx, stall, cancel := watch(req.Context(), i.idle)
+	resp, err := i.next.RoundTrip(req.WithContext(ctx))
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	stall.moved()
+	resp.Body = &watchedBody{resp.Body, ctx, stall, cancel}
+	return resp, nil
+}
+
+// watchedBody is the body of a response that has to move.
+type watchedBody struct {
+	io.ReadCloser
+	ctx   context.Context // that ends when it stalls
+	stall *stall
+	end   context.CancelFunc
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if n > 0 {
+		b.stall.moved()
+	}
+	if cause := context.Cause(b.ctx); err != nil && err != io.EOF && errors.Is(cause, errStalled) {
+		err = cause
+	}
+	return n, err
+}
+
+func (b *watchedBody) Close() error {
+	defer b.end()
+	return b.ReadCloser.Close()
+}
+
 // newTransport returns the transport of a client: retries around the guard of plain
-// HTTP around TLS.
-func newTransport(roots *x509.CertPool, g *schemes, b backoff) http.RoundTripper {
+// HTTP around TLS, with responses that have to move.
+func newTransport(roots *x509.CertPool, g *schemes, b backoff, idle time.Duration) http.RoundTripper {
 	base := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
@@ -76,7 +119,7 @@ func newTransport(roots *x509.CertPool, g *schemes, b backoff) http.RoundTripper
 		ReadBufferSize:        64 << 10,
 	}
 	g.base = base
-	return &retry.Transport{Base: g, Policy: func() retry.Policy { return retryPolicy{b} }}
+	return &retry.Transport{Base: &impatient{g, idle}, Policy: func() retry.Policy { return retryPolicy{b} }}
 }
 
 // retryPolicy repeats requests that failed for a reason that may pass.

@@ -192,7 +192,7 @@ func uploadRetryable(err error) bool {
 	if errors.As(err, &resp) {
 		return resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusRequestTimeout
 	}
-	return errors.Is(err, errStalled) || retryable(err)
+	return retryable(err)
 }
 
 // countedReader tells how much was read.

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 
 	"github.com/ashlar-wasm/ashlar/oci"
@@ -18,7 +19,7 @@ func newCopy(s *streams) *cobra.Command {
 		Long: `Copy an artifact from one registry or OCI layout to another, byte by byte, and
 print the reference of the copy with the digest, which stays the same. What is
 there already is not transferred. What refers to the artifact is copied with it:
-signatures and attestations.
+signatures and attestations. What somebody attached that is no good is left out.
 
 ` + referenceHelp,
 		Example: `  ashlar copy staging.example/ns/app:1.2.0 registry.example/ns/app:1.2.0
@@ -34,7 +35,10 @@ signatures and attestations.
 				return err
 			}
 			return r.client(s, limit, func(client *oci.Client) error {
-				ref, err := client.Copy(c.Context(), from, to, oci.CopyOptions{Referrers: !alone})
+				o := oci.CopyOptions{Referrers: !alone, Skipped: func(d digest.Digest, err error) {
+					fmt.Fprintf(s.err, "ashlar: not copied: referrer %s: %s\n", d, printable(err.Error()))
+				}}
+				ref, err := client.Copy(c.Context(), from, to, o)
 				if err != nil {
 					return artifactError(err)
 				}

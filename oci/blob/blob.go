@@ -40,6 +40,17 @@ func (e *DamagedError) Error() string {
 	return fmt.Sprintf("blob %s is damaged: %s", e.Digest, e.Reason)
 }
 
+// SizeError is a blob that is whole, but has another size than somebody says.
+type SizeError struct {
+	Digest digest.Digest
+	Size   int64  // that it has
+	Want   string // that it should have
+}
+
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("blob %s has %d bytes, expected %s", e.Digest, e.Size, e.Want)
+}
+
 // Info describes a blob.
 type Info struct {
 	Digest digest.Digest
@@ -87,8 +98,8 @@ func (s *Store) Stat(d digest.Digest) (Info, error) {
 }
 
 // Read returns the contents of a blob of at most limit bytes, and notes that it was
-// used. The error is a *[DamagedError] if they are wrong, and wraps
-// [fs.ErrNotExist] if it is not there.
+// used. The error is a *[DamagedError] if they are wrong, a *[SizeError] if they are
+// not, but are more, and wraps [fs.ErrNotExist] if it is not there.
 func (s *Store) Read(d digest.Digest, limit int64) ([]byte, error) {
 	if err := d.Validate(); err != nil {
 		return nil, err
@@ -102,7 +113,7 @@ func (s *Store) Read(d digest.Digest, limit int64) ([]byte, error) {
 		return nil, &DamagedError{d, "not a regular file"}
 	}
 	if info.Size() > limit {
-		return nil, &DamagedError{d, fmt.Sprintf("it has %d bytes, more than %d", info.Size(), limit)}
+		return nil, s.wrongSize(d, fmt.Sprintf("at most %d", limit))
 	}
 	f, err := s.root.Open(name)
 	if err != nil {
@@ -134,8 +145,11 @@ func (s *Store) CopyTo(d digest.Digest, size int64, out *os.File) error {
 	if err != nil {
 		return err
 	}
-	if !info.Mode().IsRegular() || info.Size() != size {
-		return &DamagedError{d, fmt.Sprintf("it has %d bytes, expected %d", info.Size(), size)}
+	if !info.Mode().IsRegular() {
+		return &DamagedError{d, "not a regular file"}
+	}
+	if info.Size() != size {
+		return s.wrongSize(d, fmt.Sprint(size))
 	}
 	f, err := s.root.Open(name)
 	if err != nil {
@@ -153,6 +167,25 @@ func (s *Store) CopyTo(d digest.Digest, size int64, out *os.File) error {
 	now := time.Now()
 	_ = s.root.Chtimes(name, now, now)
 	return nil
+}
+
+// wrongSize returns the error for a blob that has another size than expected. Whoever
+// expects it may be wrong, so its contents say whether it is damaged.
+func (s *Store) wrongSize(d digest.Digest, want string) error {
+	f, err := s.root.Open(file(d))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	h := d.Algorithm().Hash()
+	size, err := io.Copy(h, f)
+	if err != nil {
+		return err
+	}
+	if got := digest.NewDigest(d.Algorithm(), h); got != d {
+		return &DamagedError{d, fmt.Sprintf("it has %d bytes, expected %s, and its contents have the digest %s", size, want, got)}
+	}
+	return &SizeError{d, size, want}
 }
 
 // Put adds a blob with these contents.
