@@ -39,7 +39,8 @@ type Fetched struct {
 	Wkg  *WkgLock
 	Lock *Lock
 
-	dir string
+	// dir is the folder, and root what the locks call it.
+	dir, root string
 	// added are folders below deps that were not there.
 	added map[string]bool
 	// deps are the files to write, by folder below deps and name.
@@ -141,6 +142,7 @@ func newFetcher(o FetchOptions) (*fetcher, *overlay, error) {
 	if f.root, err = f.relative(dir); err != nil {
 		return nil, nil, err
 	}
+	f.out.root = f.root
 	f.out.managed = managedEntries(o.Resolver, f.root)
 	if f.own, err = ownPackages(filepath.Join(dir, depsFolder), f.out.managed); err != nil {
 		return nil, nil, err

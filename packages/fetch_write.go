@@ -105,6 +105,9 @@ func (f *Fetched) Added() []LockedPackage {
 	return slices.DeleteFunc(slices.Clone(f.Lock.Packages), func(p LockedPackage) bool { return !f.added[folderName(p.Name)] })
 }
 
+// Local returns the packages from folders that the folder depends on.
+func (f *Fetched) Local() []LockedPackage { return f.Lock.Local(f.root) }
+
 // CheckDirect compares what a folder of WIT refers to with what a lock has for it, without
 // looking at contents. What is in deps by hand, and what is built in, counts for nothing.
 // The error is a *[DriftError].

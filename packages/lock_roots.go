@@ -105,3 +105,9 @@ func (l *Lock) Why(meant func(wit.PackageName) bool) []Way {
 	}
 	return ways
 }
+
+// Local returns the packages from folders that a root depends on, sorted.
+func (l *Lock) Local(root string) []LockedPackage {
+	reachable := l.reachable(root)
+	return slices.DeleteFunc(slices.Clone(l.Packages), func(p LockedPackage) bool { return p.Path == "" || !reachable[p.Name] })
+}

@@ -2,8 +2,10 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -115,12 +117,46 @@ func (p *publishFlags) finish(ctx context.Context, s *streams, publication *pack
 	return err
 }
 
+// checkPublished refuses packages that depend on those of folders which are neither
+// published nor among them: nobody else could fetch these.
+func checkPublished(ctx context.Context, client *packages.Client, built []builtPackage) error {
+	for _, b := range built {
+		for _, l := range b.local {
+			if slices.ContainsFunc(built, func(o builtPackage) bool { return o.name == l.Name }) {
+				continue
+			}
+			if l.Name.Version == "" {
+				return fmt.Errorf("%s depends on %s in %s, which has no version and can't be published", b.name, l.Name, l.Path)
+			}
+			v, err := packages.ParseVersion(l.Name.Version)
+			if err != nil {
+				return err
+			}
+			ref := packages.Ref{Namespace: l.Name.Namespace, Name: l.Name.Name}
+			source, where, err := client.Source(ctx, ref)
+			if err == nil {
+				_, err = source.Release(ctx, ref, v)
+			}
+			if errors.Is(err, packages.ErrNotFound) {
+				return fmt.Errorf("%s depends on %s in %s, which is not in %s: publish that before, or both with --workspace", b.name, l.Name, l.Path, where.Registry)
+			}
+			if err != nil {
+				return fmt.Errorf("%s depends on %s in %s: is it published? %w", b.name, l.Name, l.Path, err)
+			}
+		}
+	}
+	return nil
+}
+
 // publishFolders builds folders of WIT and publishes them. Nothing is published if any of
 // them can't be.
 func (p *publishFlags) publishFolders(ctx context.Context, s *streams, w *witProject) error {
 	return p.packages(s, func(client *packages.Client) error {
 		built, err := w.build(ctx, &p.packageFlags, client)
 		if err != nil {
+			return err
+		}
+		if err := checkPublished(ctx, client, built); err != nil {
 			return err
 		}
 		if len(built) == 1 && !w.workspace {

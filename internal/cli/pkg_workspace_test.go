@@ -88,6 +88,9 @@ func TestPackageWorkspace(t *testing.T) {
 	if got := readText(t, "ashlar.lock"); got != lock {
 		t.Errorf("the lock is %s, expected %s", got, lock)
 	}
+	if errs := runFails(t, "pkg", "publish", "log/wit"); !strings.Contains(errs, "acme:log@1.0.0 depends on acme:base@1.0.0 in zed/wit, which is not in") {
+		t.Errorf("one alone: %s", errs)
+	}
 	check("publish", runOK(t, "pkg", "publish", "--workspace"), order)
 	if got := runOK(t, "pkg", "list", "acme:app"); got != "1.0.0\n" {
 		t.Errorf("list: %s", got)

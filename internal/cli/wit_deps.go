@@ -150,6 +150,8 @@ func (w *witProject) fetch(ctx context.Context, p *packageFlags, client *package
 type builtPackage struct {
 	name    wit.PackageName
 	content []byte
+	// local are packages from folders that it depends on.
+	local []packages.LockedPackage
 }
 
 // build returns the packages of the folders in their binary form, each behind those that
@@ -169,7 +171,7 @@ func (w *witProject) build(ctx context.Context, p *packageFlags, client *package
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, builtPackage{f.Resolve.Main.Name, b})
+		all = append(all, builtPackage{f.Resolve.Main.Name, b, f.Local()})
 	}
 	return all, nil
 }
