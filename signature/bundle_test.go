@@ -256,6 +256,16 @@ func TestTampering(t *testing.T) {
 	}
 }
 
+func TestParseBundleBounds(t *testing.T) {
+	b := signed(t, generate(t), PredicateSign, map[string]any{}).Encode()
+	for _, size := range []int{MaxBundle, MaxBundle + 1} {
+		_, err := ParseBundle([]byte(string(b) + strings.Repeat(" ", size-len(b))))
+		if (err == nil) != (size == MaxBundle) {
+			t.Errorf("a bundle of %d bytes: %v", size, err)
+		}
+	}
+}
+
 func TestStatementSubjects(t *testing.T) {
 	// Of testManifest, as sha256sum has it.
 	const sha256Sum = "bafebd36189ad3688b7b3915ea55d461e0bfcfbdde11e54b0a123999fb6be50f"

@@ -93,6 +93,25 @@ func TestStore(t *testing.T) {
 	}
 }
 
+// TestStoreIsAFolder reads nothing outside of the store, and no file that is too large
+// for a key.
+func TestStoreIsAFolder(t *testing.T) {
+	s := &Store{Dir: filepath.Join(t.TempDir(), "keys")}
+	k := generate(t)
+	if err := errors.Join(s.AddPublic("a", k.Public(), WriteOptions{}), os.WriteFile(filepath.Join(s.Dir, "..", "up.pub"), k.Public().PEM(), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Public("../up"); err == nil {
+		t.Errorf("read %s from outside", got.ID())
+	}
+	if err := os.Truncate(filepath.Join(s.Dir, "a.pub"), maxKeyFile+1); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := ReadKeyFile(filepath.Join(s.Dir, "a.pub")); err == nil {
+		t.Errorf("read a key of %d bytes", len(b))
+	}
+}
+
 func TestStoreNames(t *testing.T) {
 	s := &Store{Dir: t.TempDir()}
 	for _, name := range []string{"", ".", "..", "../up", "a/b", `a\b`, "a b", "-x", ".hidden", "a.key", "a.pub", "ä", "a\x00"} {

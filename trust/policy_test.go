@@ -293,10 +293,30 @@ func TestCheckNoEvidence(t *testing.T) {
 	if !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
-	for _, a := range []trust.Artifact{{Reference: "r.example/x/y"}, {Reference: "oci:/srv/l", Manifest: manifest}, {}} {
+	// What has no manifest is not signed, whoever signed nothing.
+	nothing := func(context.Context) ([]*signature.Bundle, error) {
+		s := signed("alice", 1)
+		s.about = []byte{}
+		return []*signature.Bundle{p.bundle(t, s)}, nil
+	}
+	for _, a := range []trust.Artifact{{Reference: "r.example/x/y"}, {Reference: "r.example/x/y", Bundles: nothing, Now: now}, {Reference: "oci:/srv/l", Manifest: manifest}, {}} {
 		var re *trust.RefusedError
 		if _, err := policy.Check(t.Context(), a); !errors.As(err, &re) {
 			t.Errorf("%+v: got %v", a, err)
+		}
+	}
+}
+
+// TestCheckNameless asks about a package without a reference, which no pattern of
+// references matches.
+func TestCheckNameless(t *testing.T) {
+	policy, err := trust.Parse("p", []byte(rules+"  - references: ['**', 'oci:**']\n    decision: accept\n"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range []trust.Artifact{{}, {Package: "acme:log"}} {
+		if d, err := policy.Check(t.Context(), a); err == nil {
+			t.Errorf("%+v: accepted by %s", a, d.Rule)
 		}
 	}
 }

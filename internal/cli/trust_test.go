@@ -126,6 +126,8 @@ func TestTrust(t *testing.T) {
 			expect(t, 0, "run", "--trust", "both.yaml", name+":1.0")
 			writeTrust(t, "none.yaml", "references: ['**']\ndecision: refuse")
 			refusedBecause(t, "none.yaml", "run", "--trust", "none.yaml", name+":1.0")
+			writeTrust(t, "all.yaml", "references: ['**']\ndecision: accept")
+			refusedBecause(t, "trust.yaml", "run", "--trust", "all.yaml", name+":evil")
 
 			// What the cache has is evidence enough.
 			reg.Close()
@@ -237,6 +239,11 @@ func TestTrustOfLayouts(t *testing.T) {
 	refusedBecause(t, "refused", "run", "--trust", "keys.yaml", "oci:unsigned:1")
 	expect(t, 0, "run", "--trust", "folder.yaml", "oci:unsigned:1")
 	refusedBecause(t, "no rule matches it", "run", "--trust", "folder.yaml", "oci:signed:1")
+	// A link is what it leads to.
+	if err := os.Symlink("signed", "unlike"); err != nil {
+		t.Skip(err)
+	}
+	refusedBecause(t, "no rule matches it", "run", "--trust", "folder.yaml", "oci:unlike:1")
 }
 
 func TestTrustOfPackages(t *testing.T) {
