@@ -224,8 +224,7 @@ func TestPackageConfig(t *testing.T) {
 func TestYankPackage(t *testing.T) {
 	packageProject(t, map[string]string{"hello.wasm": string(guests.Hello())})
 	t.Setenv("ASHLAR_KEYS", "keys")
-	t.Setenv("ASHLAR_KEY_PASSWORD", "pass")
-	runOK(t, "key", "generate", "mine")
+	runOK(t, "key", "generate", "--no-password", "mine")
 	for _, name := range []string{"acme:hello", "folder:hello"} {
 		for _, version := range []string{"1.1.0", "1.2.0"} {
 			runOK(t, "pkg", "publish", "--package", name+"@"+version, "hello.wasm")
