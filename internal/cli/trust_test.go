@@ -285,3 +285,53 @@ func TestTrustOfPackages(t *testing.T) {
 	writeTrust(t, "trust.yaml", "packages: ['acme:*']\ndecision: refuse")
 	refusedBecause(t, "refuses whatever matches", "wit", "fetch", "--locked")
 }
+
+// What was checked of a package is what is got, whatever its tag means by then.
+func TestTrustOfMovingVersions(t *testing.T) {
+	packageProject(t, map[string]string{
+		"log/l.wit":   "package acme:log@1.2.0;\ninterface logger { log: func(text: string); }",
+		"evil/l.wit":  "package acme:log@1.2.0;\ninterface logger { log: func(text: string); steal: func(); }",
+		"wit/app.wit": "package my:app@0.1.0;\nworld app { import acme:log/logger@1.2.0; }",
+	})
+	var moved atomic.Bool
+	reg := ocitest.Start(t, ocitest.Options{Referrers: true, Fault: func(_ http.ResponseWriter, r *http.Request) bool {
+		if strings.Contains(r.URL.Path, "/referrers/") {
+			moved.Store(true)
+		} else if moved.Load() {
+			r.URL.Path = strings.Replace(r.URL.Path, "/manifests/1.2.0", "/manifests/evil", 1)
+		}
+		return false
+	}})
+	t.Setenv(keysVariable, "keys")
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	t.Setenv(artifactCacheVariable, cacheOff)
+	if err := os.WriteFile("config.toml", []byte("default_registry = '"+reg.Host+"'\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, 0, "key", "generate", "--no-password", "alice")
+	expect(t, 0, "wit", "build", "-o", "evil.wasm", "evil")
+	expect(t, 0, "push", "evil.wasm", reg.Host+"/acme/log:evil")
+	expect(t, 0, "pkg", "publish", "--sign", "alice", "log")
+	writeTrust(t, "trust.yaml", "packages: ['acme:*']\nkeys: [keys/alice.pub]")
+	t.Setenv(trustVariable, "trust.yaml")
+
+	moved.Store(false)
+	expect(t, 0, "pkg", "get", "-o", "log.wasm", "acme:log@1.2.0")
+	if out, _ := expect(t, 0, "inspect", "./log.wasm"); strings.Contains(out, "steal") || !moved.Load() {
+		t.Errorf("pkg get while the tag moves (%t):\n%s", moved.Load(), out)
+	}
+	moved.Store(false)
+	expect(t, 0, "wit", "fetch")
+	err := filepath.WalkDir(filepath.Join("wit", "deps"), func(path string, d os.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() && strings.Contains(string(readFile(t, path)), "steal") {
+			t.Errorf("wit fetch while the tag moves: %s", path)
+		}
+		return err
+	})
+	if err != nil || !moved.Load() {
+		t.Errorf("%v (%t)", err, moved.Load())
+	}
+	// Now the tag has moved for good.
+	moved.Store(true)
+	refusedBecause(t, "refused", "pkg", "get", "-o", "other.wasm", "acme:log@1.2.0")
+}
