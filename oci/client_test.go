@@ -3,6 +3,7 @@ package oci_test
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,5 +72,37 @@ func TestPushPull(t *testing.T) {
 		var indented bytes.Buffer
 		_ = json.Indent(&indented, a.ManifestBytes, "", " ")
 		t.Logf("%s\n%s", indented.String(), a.ConfigBytes)
+	}
+}
+
+// TestPushAgain writes only what is not there, and moves a tag that was moved.
+func TestPushAgain(t *testing.T) {
+	reg := ocitest.Start(t, ocitest.Options{})
+	c := client(t, oci.Options{})
+	one, other := artifact(t, bigModule(100)), artifact(t, bigModule(200))
+	writes := func(tag string, a *oci.Artifact) (n int) {
+		t.Helper()
+		reg.Requests()
+		if _, err := c.Push(t.Context(), ref(t, reg.Host+"/a/b:"+tag), a); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range reg.Requests() {
+			if strings.HasPrefix(r, "PUT ") || strings.HasPrefix(r, "POST ") {
+				n++
+			}
+		}
+		return n
+	}
+	for i, c := range []struct {
+		tag    string
+		a      *oci.Artifact
+		writes int
+	}{{"1", one, 5}, {"1", one, 0}, {"2", one, 1}, {"1", other, 5}, {"1", one, 1}, {"1", one, 0}} {
+		if n := writes(c.tag, c.a); n != c.writes {
+			t.Errorf("push %d: %d requests that write, expected %d", i, n, c.writes)
+		}
+	}
+	if a, err := c.Pull(t.Context(), ref(t, reg.Host+"/a/b:1")); err != nil || !bytes.Equal(a.Layer, one.Layer) {
+		t.Errorf("pull: %v", err)
 	}
 }

@@ -22,11 +22,14 @@ func (c *Client) pushRemote(ctx context.Context, r Reference, a *Artifact, from 
 	}
 	source := mountable(from, r)
 	group, blobs := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		return c.pushBlob(blobs, repo, a.Manifest.Layer, source, true, layer)
+	var layerThere, configThere bool
+	group.Go(func() (err error) {
+		layerThere, err = c.pushBlob(blobs, repo, a.Manifest.Layer, source, true, layer)
+		return err
 	})
-	group.Go(func() error {
-		return c.pushBlob(blobs, repo, a.Manifest.Config, source, false, func(context.Context) ([]byte, error) { return a.ConfigBytes, nil })
+	group.Go(func() (err error) {
+		configThere, err = c.pushBlob(blobs, repo, a.Manifest.Config, source, false, func(context.Context) ([]byte, error) { return a.ConfigBytes, nil })
+		return err
 	})
 	if err := group.Wait(); err != nil {
 		return c.registryError(err)
@@ -37,6 +40,12 @@ func (c *Client) pushRemote(ctx context.Context, r Reference, a *Artifact, from 
 	}
 	if name == "" {
 		name = a.Descriptor.Digest.String()
+	}
+	if layerThere && configThere {
+		// To be pushed again is common, and costs registries more than a question.
+		if d, err := repo.Manifests().Resolve(ctx, name); err == nil && d.Digest == a.Descriptor.Digest {
+			return nil
+		}
 	}
 	return c.registryError(repeat(ctx, c.backoff, func() error {
 		return repo.Manifests().PushReference(ctx, a.Descriptor, bytes.NewReader(a.ManifestBytes), name)
@@ -52,12 +61,12 @@ func mountable(from, to Reference) string {
 	return ""
 }
 
-// pushBlob pushes a blob that is not there. from is a repository of the same
-// registry that has it, or "".
-func (c *Client) pushBlob(ctx context.Context, repo *remote.Repository, d v1.Descriptor, from string, counted bool, content func(context.Context) ([]byte, error)) error {
-	exists, err := repo.Blobs().Exists(ctx, d)
-	if err != nil || exists {
-		return err
+// pushBlob pushes a blob that is not there, and reports whether it was. from is a
+// repository of the same registry that has it, or "".
+func (c *Client) pushBlob(ctx context.Context, repo *remote.Repository, d v1.Descriptor, from string, counted bool, content func(context.Context) ([]byte, error)) (there bool, err error) {
+	there, err = repo.Blobs().Exists(ctx, d)
+	if err != nil || there {
+		return there, err
 	}
 	if from != "" {
 		mounted := true
@@ -66,18 +75,18 @@ func (c *Client) pushBlob(ctx context.Context, repo *remote.Repository, d v1.Des
 			return nil, errNotMounted
 		})
 		if mounted || !errors.Is(err, errNotMounted) {
-			return err
+			return false, err
 		}
 	}
 	b, err := content(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	u := &upload{repo: repo, desc: d, content: b, backoff: c.backoff, idle: c.idle}
 	if counted {
 		u.meter = c.progress.begin(d.Size)
 	}
-	return u.run(ctx)
+	return false, u.run(ctx)
 }
 
 // errNotMounted tells that a registry does not take a blob from another repository.

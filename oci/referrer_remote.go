@@ -117,7 +117,7 @@ func (c *Client) pushReferrer(ctx context.Context, r Reference, m *referrerManif
 		return c.registryError(err)
 	}
 	for _, d := range m.blobs {
-		err := c.pushBlob(ctx, repo, d, mountable(from, r), false, func(ctx context.Context) ([]byte, error) { return content(ctx, d) })
+		_, err := c.pushBlob(ctx, repo, d, mountable(from, r), false, func(ctx context.Context) ([]byte, error) { return content(ctx, d) })
 		if err != nil {
 			return c.registryError(err)
 		}
