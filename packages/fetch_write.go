@@ -120,24 +120,33 @@ func CheckDirect(o FetchOptions) error {
 	if err != nil {
 		return f.in(err)
 	}
-	locked := map[wit.PackageName]bool{}
-	if o.Resolver.Lock != nil {
-		for _, r := range o.Resolver.Lock.Roots {
+	locked, file := map[wit.PackageName]bool{}, LockFile
+	switch lock, wkg := o.Resolver.Lock, o.Resolver.Wkg; {
+	case lock != nil:
+		for _, r := range lock.Roots {
 			for _, d := range r.Dependencies {
 				locked[d.Name] = locked[d.Name] || r.Path == f.root
+			}
+		}
+	case wkg != nil:
+		// It does not say which folder of WIT requires what.
+		file = WkgLockFile
+		for _, p := range wkg.Packages {
+			for _, v := range p.Versions {
+				locked[wit.PackageName{Namespace: p.Name.Namespace, Name: p.Name.Name, Version: v.Version.String()}] = true
 			}
 		}
 	}
 	var changes []string
 	for _, name := range names {
 		if f.fromRegistry(name) && !locked[name] {
-			changes = append(changes, fmt.Sprintf("%s: %s refers to %s, which is not there", LockFile, f.root, name))
+			changes = append(changes, fmt.Sprintf("%s: %s refers to %s, which is not there", file, f.root, name))
 		}
 		delete(locked, name)
 	}
 	for name, own := range locked {
 		// What is from a folder may have another version than the reference.
-		if p := o.Resolver.Lock.Package(name); own && p.Registry != "" {
+		if own && o.Resolver.Lock != nil && o.Resolver.Lock.Package(name).Registry != "" {
 			changes = append(changes, fmt.Sprintf("%s: %s does not refer to %s any more", LockFile, f.root, name))
 		}
 	}

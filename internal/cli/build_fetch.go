@@ -53,14 +53,14 @@ func (w *witProject) fetchMissing(ctx context.Context, s *streams, p *packageFla
 	})
 }
 
-// checkLocked compares the locks, if there are any, with what the folder refers to.
+// checkLocked compares a lock with what the folder refers to.
 func (w *witProject) checkLocked(p *packageFlags) error {
 	folders, err := w.folders()
 	if err != nil {
 		return err
 	}
 	o, err := w.options(p, nil, folders[0])
-	if err != nil || o.Resolver.Lock == nil {
+	if err != nil {
 		return err
 	}
 	return ofWIT(packages.CheckDirect(o))

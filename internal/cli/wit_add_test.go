@@ -137,6 +137,24 @@ func TestBuildFetches(t *testing.T) {
 			t.Errorf("%s: %s", args, errs)
 		}
 	}
+	// Without ashlar.lock it is wkg.lock that counts, and without both what is in deps is
+	// there by hand.
+	lock := read(t, "app/ashlar.lock")
+	if err := os.Remove("app/ashlar.lock"); err != nil {
+		t.Fatal(err)
+	}
+	if errs := build("--locked"); !strings.Contains(errs, "no-such-command") {
+		t.Errorf("with wkg.lock: %s", errs)
+	}
+	wkg := read(t, "app/wkg.lock")
+	if err := os.Remove("app/wkg.lock"); err != nil {
+		t.Fatal(err)
+	}
+	if errs := build("--locked"); !strings.Contains(errs, "no-such-command") {
+		t.Errorf("without locks: %s", errs)
+	}
+	write(t, "app/ashlar.lock", string(lock))
+	write(t, "app/wkg.lock", string(wkg))
 	if err := os.RemoveAll("app/wit/deps"); err != nil {
 		t.Fatal(err)
 	}
