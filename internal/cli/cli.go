@@ -87,7 +87,7 @@ func Run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 		ce = &codeError{exitFailure, err}
 	}
 	if ce.err != nil {
-		fmt.Fprintf(errs, "ashlar: %v\n", err)
+		fmt.Fprintf(errs, "ashlar: %s\n", printableLines(err.Error()))
 	}
 	return ce.code
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -225,10 +226,16 @@ func (r *report) print(w io.Writer) error {
 	return err
 }
 
-// printable makes a name that comes from a file safe to print.
-func printable(s string) string {
+// printable makes a name that comes from a file safe to print: it moves no cursor and
+// does not change the order of what is around it.
+func printable(s string) string { return replaceUnprintable(s, "") }
+
+// printableLines is [printable] for a text of several lines, which may have tabs.
+func printableLines(s string) string { return replaceUnprintable(s, "\n\t") }
+
+func replaceUnprintable(s, allowed string) string {
 	return strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f || c >= 0x80 && c < 0xa0 {
+		if (unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c)) && !strings.ContainsRune(allowed, c) {
 			return '\uFFFD'
 		}
 		return c
