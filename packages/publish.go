@@ -113,12 +113,12 @@ func (p *Publication) compare(ctx context.Context, before Release) ([]wit.Breaki
 	if err != nil {
 		return nil, err
 	}
-	return compareContents(content, p.content)
+	return compareContents(content, p.content), nil
 }
 
 // compareContents tells what one version of a package breaks of an earlier one. Of core
-// modules nothing is known.
-func compareContents(earlier, later []byte) ([]wit.BreakingChange, error) {
+// modules nothing is known. What can't be compared counts as broken.
+func compareContents(earlier, later []byte) []wit.BreakingChange {
 	var packages [2]*wit.Package
 	var worlds [2]*wit.World
 	var kinds [2]string
@@ -128,7 +128,9 @@ func compareContents(earlier, later []byte) ([]wit.BreakingChange, error) {
 		}
 		r, world, err := wit.Decode(b)
 		if err != nil {
-			return nil, err
+			// Not every component can be described in WIT.
+			which := []string{"the one before", "this version"}[i]
+			return []wit.BreakingChange{{Item: "package", Change: fmt.Sprintf("can't be compared, since %s has no WIT: %v", which, err)}}
 		}
 		packages[i], worlds[i] = r.Main, world
 		if kinds[i] = "WIT package"; world != nil {
@@ -137,13 +139,13 @@ func compareContents(earlier, later []byte) ([]wit.BreakingChange, error) {
 	}
 	switch {
 	case kinds[0] != kinds[1]:
-		return []wit.BreakingChange{{Item: "package", Change: fmt.Sprintf("was a %s and is a %s", kinds[0], kinds[1])}}, nil
+		return []wit.BreakingChange{{Item: "package", Change: fmt.Sprintf("was a %s and is a %s", kinds[0], kinds[1])}}
 	case worlds[0] != nil:
-		return wit.BreakingComponentChanges(worlds[0], worlds[1]), nil
+		return wit.BreakingComponentChanges(worlds[0], worlds[1])
 	case packages[0] != nil:
-		return wit.BreakingChanges(packages[0], packages[1]), nil
+		return wit.BreakingChanges(packages[0], packages[1])
 	}
-	return nil, nil
+	return nil
 }
 
 // Compatible returns a *[BreakingError] if the publication breaks its predecessor.

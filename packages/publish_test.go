@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -77,6 +78,25 @@ func TestPublication(t *testing.T) {
 	pub, err = NewPublication(ctx, p.client, ref, mustVersion(t, "2.1.0"), guests.Hello())
 	if err != nil || len(pub.Breaking) != 1 || pub.Breaking[0].Change != "was a WIT package and is a component" {
 		t.Errorf("a component: %v (%v)", pub, err)
+	}
+	// Of components it is what they export and import that counts.
+	hello := mustRef(t, "acme:hello")
+	if _, err := p.registry.Publish(ctx, hello, mustVersion(t, "1.0.0"), guests.Hello()); err != nil {
+		t.Fatal(err)
+	}
+	pub, err = NewPublication(ctx, p.client, hello, mustVersion(t, "1.0.1"), guests.HelloHTTP())
+	if err != nil || !slices.ContainsFunc(pub.Breaking, func(c wit.BreakingChange) bool {
+		return strings.HasPrefix(c.Item, "export wasi:cli/run@0.2.") && c.Change == "is gone"
+	}) {
+		t.Errorf("another component: %v (%v)", pub, err)
+	}
+	pub, err = NewPublication(ctx, p.client, hello, mustVersion(t, "1.0.1"), guests.Hello())
+	if err != nil || pub.Predecessor == nil || len(pub.Breaking) != 0 {
+		t.Errorf("the same component: %v (%v)", pub, err)
+	}
+	pub, err = NewPublication(ctx, p.client, hello, mustVersion(t, "1.0.1"), guests.Calc())
+	if err != nil || len(pub.Breaking) != 1 || !strings.Contains(pub.Breaking[0].Change, "can't be compared") {
+		t.Errorf("a component that WIT can't describe: %v (%v)", pub, err)
 	}
 	// A new package has no predecessor, and its folder is not made by asking.
 	pub, err = NewPublication(ctx, p.client, mustRef(t, "acme:other"), mustVersion(t, "1.0.0"), guests.Hello())
