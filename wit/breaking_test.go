@@ -151,3 +151,41 @@ world w { import i; import h: func(); export e; export k: func(s: string); }`
 		}
 	}
 }
+
+// FuzzBreakingChanges compares any two packages: each breaks nothing of itself, and two
+// merge if the later breaks no interface of the earlier.
+func FuzzBreakingChanges(f *testing.F) {
+	f.Add(earlierLog, strings.Replace(earlierLog, "text: string", "text: u8", 1))
+	f.Add("package a:b;\ninterface i { resource r { m: func() -> borrow<r>; } f: func(x: list<tuple<u8, option<r>>>); }", "package a:b;\nworld w { import i: interface { type t = u8; } export x: async func(); }")
+	f.Fuzz(func(t *testing.T, a, b string) {
+		if len(a)+len(b) > 2000 {
+			return
+		}
+		var packages []*wit.Package
+		for _, text := range []string{a, b} {
+			r, err := wit.ParseText("p.wit", text, wit.Options{AllFeatures: true, Lookup: wasiwit.Lookup})
+			if err != nil {
+				return
+			}
+			packages = append(packages, r.Main)
+		}
+		for _, p := range packages {
+			if changes := wit.BreakingChanges(p, p); len(changes) > 0 {
+				t.Errorf("%s breaks itself: %v", wit.Print(p), changes)
+			}
+			merged, err := wit.MergePackages(p, p)
+			if err != nil || len(wit.BreakingChanges(merged, p)) > 0 {
+				t.Errorf("%s does not merge with itself: %v", wit.Print(p), err)
+			}
+		}
+		broken := wit.BreakingChanges(packages[0], packages[1])
+		if packages[0].Name != packages[1].Name || slices.ContainsFunc(broken, func(c wit.BreakingChange) bool { return strings.HasPrefix(c.Item, "interface") }) {
+			return
+		}
+		if merged, err := wit.MergePackages(packages[0], packages[1]); err != nil && !strings.Contains(a, "unstable") {
+			t.Errorf("%s\nand\n%s\nare compatible, and don't merge: %v", a, b, err)
+		} else if err == nil && len(merged.Interfaces) != len(packages[1].Interfaces) && !strings.Contains(a, "unstable") {
+			t.Errorf("%s\nand\n%s\nhave %d interfaces", a, b, len(merged.Interfaces))
+		}
+	})
+}
