@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ashlar-wasm/ashlar/oci"
 	"github.com/ashlar-wasm/ashlar/oci/ocitest"
@@ -89,7 +90,7 @@ func TestKeyCommands(t *testing.T) {
 	}
 
 	t.Setenv(keyPasswordVariable, "other")
-	if _, stderr := expect(t, exitFailure, "key", "export", "--private", "release"); !strings.Contains(stderr, "password of the private key is wrong") {
+	if _, stderr := expect(t, exitFailure, "key", "export", "--private", "release"); !strings.Contains(stderr, "password of the private key is wrong") || strings.Contains(stderr, "other") {
 		t.Errorf("a wrong password: %s", stderr)
 	}
 	if err := os.Unsetenv(keyPasswordVariable); err != nil {
@@ -263,6 +264,26 @@ func testSignAndVerify(t *testing.T, name string) {
 	if r.Verified || len(r.Attestations) != 1 || r.Attestations[0].PredicateType != signature.PredicateYank {
 		t.Errorf("%+v", r)
 	}
+
+	// Two signatures by one key, made at other times, are by one key.
+	signed := []time.Time{time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
+	for _, at := range signed {
+		st, err := signature.NewStatement(a.ManifestBytes, signature.PredicateSign, signature.SignPredicate{SignedAt: at})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := signature.Sign(t.Context(), mallory, st)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := attachBundle(t.Context(), client, to, b, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r = verifyJSON(t, exitTrust, "--key", nkey, "--key", "eva", "--signatures", "2", ref)
+	if len(r.Signatures) != 1 || !r.Signatures[0].SignedAt.Equal(signed[0]) {
+		t.Errorf("two signatures by one key: %+v", r)
+	}
 }
 
 func TestSignWithEnvironment(t *testing.T) {
@@ -289,6 +310,10 @@ func TestSignWithEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(t, 0, "verify", "--key", file, ref)
+	nkey, err := k.Public().Nkey()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		args []string
 		code int
@@ -297,6 +322,7 @@ func TestSignWithEnvironment(t *testing.T) {
 		{[]string{"verify", ref}, exitUsage, "--key"},
 		{[]string{"verify", "--key", "nobody", ref}, exitFailure, "neither a name in"},
 		{[]string{"verify", "--key", file, "--signatures", "2", ref}, exitUsage, "expected 1 to 1"},
+		{[]string{"verify", "--key", file, "--key", nkey, "--signatures", "2", ref}, exitUsage, "expected 1 to 1"},
 		{[]string{"verify", "--key", file, "--signatures", "0", ref}, exitUsage, "expected 1 to 1"},
 		{[]string{"verify", "--key", file, "oci:" + dir + ":nothing"}, exitFailure, "nothing"},
 		{[]string{"verify", "--key", file, "Nowhere"}, exitUsage, "Nowhere"},
