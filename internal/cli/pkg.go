@@ -211,9 +211,14 @@ func packageText(p packages.Ref, b []byte) ([]byte, error) {
 	return []byte(wit.Print(r.Main, nested...)), nil
 }
 
+// maxMarked is for how many versions 'pkg list' asks whether they are yanked without
+// being told to: that costs requests for each.
+const maxMarked = 50
+
 func newPkgList(s *streams) *cobra.Command {
 	var p packageFlags
 	var format outputFormat
+	var yanked bool
 	cmd := &cobra.Command{
 		Use:   "list [flags] PACKAGE",
 		Short: "List the versions of a package",
@@ -249,7 +254,9 @@ func newPkgList(s *streams) *cobra.Command {
 					// Who asks for all of them means pre-releases too.
 					return !spec.Requirement.Equal(packages.AnyVersion) && !spec.Requirement.Matches(v.Version)
 				})
-				if err := markYanked(c.Context(), source, spec.Ref, all, trusted); err != nil {
+				if len(all) > maxMarked && !yanked {
+					fmt.Fprintf(s.err, "which of the %d versions are yanked was not asked for: use --yanked, or name fewer, as %s@1.2\n", len(all), spec.Ref)
+				} else if err := markYanked(c.Context(), source, spec.Ref, all, trusted); err != nil {
 					return artifactError(err)
 				}
 				list := []version{}
@@ -274,6 +281,7 @@ func newPkgList(s *streams) *cobra.Command {
 	}
 	p.flags(cmd)
 	format.flags(cmd)
+	cmd.Flags().BoolVar(&yanked, "yanked", false, "ask for all versions whether they are yanked, of however many")
 	return cmd
 }
 

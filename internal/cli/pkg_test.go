@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -251,6 +252,26 @@ func TestYankPackage(t *testing.T) {
 		for _, wrong := range []string{name, name + "@1.2", name + "@^1.2.0", "hello@1.0.0"} {
 			runFails(t, "pkg", "yank", wrong)
 		}
+	}
+}
+
+// TestListMany lists more versions than it asks anything of.
+func TestListMany(t *testing.T) {
+	packageProject(t, map[string]string{})
+	dir := filepath.Join("registry", "folder", "many")
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for i := range maxMarked + 1 {
+		write(t, filepath.Join(dir, fmt.Sprintf("1.%d.0.wasm", i)), "")
+	}
+	write(t, filepath.Join(dir, "1.0.0.yanked"), "damaged")
+	var out, errs strings.Builder
+	if code := Run(t.Context(), []string{"pkg", "list", "folder:many"}, strings.NewReader(""), &out, &errs); code != 0 || strings.Count(out.String(), "\n") != maxMarked+1 || !strings.Contains(errs.String(), "51 versions") {
+		t.Errorf("list: %d, %s%s", code, out.String(), errs.String())
+	}
+	if errs := runFails(t, "pkg", "list", "--yanked", "folder:many"); !strings.Contains(errs, "1.0.0.yanked") {
+		t.Errorf("list of a damaged record: %s", errs)
 	}
 }
 
