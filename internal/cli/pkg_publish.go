@@ -28,7 +28,7 @@ type publishFlags struct {
 func (p *publishFlags) flags(c *cobra.Command) {
 	p.packageFlags.flags(c)
 	c.Flags().StringVar(&p.name, "package", "", "`namespace:name@version` to publish as (default: what a WIT package says of itself)")
-	c.Flags().BoolVar(&p.dryRun, "dry-run", false, "do everything but publish")
+	c.Flags().BoolVar(&p.dryRun, "dry-run", false, "say what would be published, and write nothing")
 	p.releaseSigner.flags(c)
 	c.Flags().BoolVar(&p.allowBreaking, "allow-breaking", false, "publish a version even if it is not compatible with the one before")
 }
@@ -151,6 +151,7 @@ func checkPublished(ctx context.Context, client *packages.Client, built []builtP
 // publishFolders builds folders of WIT and publishes them. Nothing is published if any of
 // them can't be.
 func (p *publishFlags) publishFolders(ctx context.Context, s *streams, w *witProject) error {
+	w.dry = p.dryRun
 	return p.packages(s, func(client *packages.Client) error {
 		built, err := w.build(ctx, &p.packageFlags, client)
 		if err != nil {

@@ -29,7 +29,11 @@ func TestPackageWorkspace(t *testing.T) {
 			}
 		}
 	}
+	before := readText(t, "ashlar.lock") + readText(t, "wkg.lock")
 	check("dry run", runOK(t, "pkg", "publish", "--workspace", "--dry-run"), order)
+	if _, err := os.Stat("app/wit/deps"); err == nil || readText(t, "ashlar.lock")+readText(t, "wkg.lock") != before {
+		t.Error("a dry run wrote something")
+	}
 	if errs := runFails(t, "pkg", "list", "acme:base"); !strings.Contains(errs, "not found") {
 		t.Errorf("after a dry run: %s", errs)
 	}

@@ -28,6 +28,8 @@ type witProject struct {
 	// workspace insists on that.
 	workspace bool
 	locked    bool
+	// dry writes nothing.
+	dry bool
 	// update says whose locks are not to be looked at.
 	update func(packages.Ref) bool
 }
@@ -137,10 +139,10 @@ func (w *witProject) fetch(ctx context.Context, p *packageFlags, client *package
 	if w.locked {
 		err = f.CheckLocks(o.Resolver)
 	}
-	if err == nil {
-		err = f.WriteDeps()
+	if err != nil || w.dry {
+		return f, err
 	}
-	if err == nil && !w.locked {
+	if err = f.WriteDeps(); err == nil && !w.locked {
 		err = f.WriteLocks(w.root)
 	}
 	return f, err
