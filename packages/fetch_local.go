@@ -99,8 +99,11 @@ func readWITFiles(from string) (map[string][]byte, error) {
 	}
 	names := []string{from}
 	if info.IsDir() {
-		if names, err = filepath.Glob(filepath.Join(from, "*.wit")); err != nil {
+		if names, err = fs.Glob(os.DirFS(from), "*.wit"); err != nil {
 			return nil, err
+		}
+		for i, name := range names {
+			names[i] = filepath.Join(from, name)
 		}
 	}
 	files := map[string][]byte{}

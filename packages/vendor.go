@@ -67,11 +67,12 @@ func Vendor(ctx context.Context, r *Resolver, folder string) (added []Resolution
 
 // prune removes the contents of versions that are not to be kept.
 func (l Local) prune(keep map[string]bool) error {
-	files, err := filepath.Glob(filepath.Join(string(l), "*", "*", "*"+contentSuffix))
+	files, err := fs.Glob(os.DirFS(string(l)), "*/*/*"+contentSuffix)
 	if err != nil {
 		return err
 	}
-	for _, file := range files {
+	for _, name := range files {
+		file := filepath.Join(string(l), filepath.FromSlash(name))
 		if keep[file] {
 			continue
 		}

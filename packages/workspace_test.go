@@ -25,6 +25,7 @@ func writeTree(t *testing.T, files map[string]string) string {
 
 func TestMembers(t *testing.T) {
 	dir := writeTree(t, map[string]string{
+		"[odd]/wit/o.wit":         "package w:odd@0.1.0;",
 		"a/wit/a.wit":             "package w:a@0.1.0;\ninterface i { use w:b/i@0.1.0.{t}; f: func() -> t; }",
 		"a/wkg.toml":              "[metadata]\ndescription = 'a'\n[overrides]\n\"x:y\" = { path = \"../y\" }\n",
 		"b/wit/b.wit":             "package w:b@0.1.0;\ninterface i { use w:c/i@0.1.0.{t}; }",
@@ -36,9 +37,9 @@ func TestMembers(t *testing.T) {
 		"node_modules/x/wit/x.md": "",
 	})
 	for patterns, want := range map[string]string{
-		"*/wit deep/er/c/wit":  "w:c@0.1.0 w:b@0.1.0 w:a@0.1.0",
-		"**/wit":               "w:c@0.1.0 w:b@0.1.0 w:a@0.1.0 w:c@0.2.0",
-		"**":                   "w:c@0.1.0 w:b@0.1.0 w:a@0.1.0 w:c@0.2.0",
+		"*/wit deep/er/c/wit":  "w:c@0.1.0 w:b@0.1.0 w:a@0.1.0 w:odd@0.1.0",
+		"**/wit":               "w:c@0.1.0 w:b@0.1.0 w:a@0.1.0 w:c@0.2.0 w:odd@0.1.0",
+		"**":                   "w:c@0.1.0 w:b@0.1.0 w:a@0.1.0 w:c@0.2.0 w:odd@0.1.0",
 		"./a/wit a/wit":        "w:a@0.1.0",
 		"[ab]/wit":             "w:b@0.1.0 w:a@0.1.0",
 		"b/wit deep/**/c/wit/": "w:c@0.1.0 w:b@0.1.0",
@@ -56,6 +57,9 @@ func TestMembers(t *testing.T) {
 		if strings.Join(got, " ") != want || err != nil {
 			t.Errorf("%s: %s (%v), expected %s", patterns, got, err, want)
 		}
+	}
+	if members, err := (&Workspace{Members: []string{"."}}).MembersIn(filepath.Join(dir, "[odd]", "wit")); err != nil || members[0].Name.Name != "odd" {
+		t.Errorf("an odd name: %v (%v)", members, err)
 	}
 	w := &Workspace{Members: []string{"*/wit", "./deep/**", "../out"}}
 	for dir, want := range map[string]bool{"a/wit": true, "deep": true, "deep/er/c/wit": true, "../out": true, "wit": false, "a/b/wit": false, "deep/deps/x": false, ".": false} {
