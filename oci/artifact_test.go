@@ -219,7 +219,7 @@ func TestConfigs(t *testing.T) {
 		{`{"architecture":"wasm","os":"wasip1","os":"wasip2"}`, "twice"},
 		{`{"architecture":"wasm","os":"wasip1","OS":"wasip2"}`, "twice"},
 		{`{"architecture":"wasm","os":"wasip1","created":"yesterday"}`, "parsing time"},
-		{`{"architecture":"wasm","os":"wasip1"} {}`, "after top-level value"},
+		{`{"architecture":"wasm","os":"wasip1"} {}`, "after the end of the JSON"},
 		{`[]`, "cannot unmarshal"},
 		{``, "unexpected EOF"},
 		{"{\"architecture\":\"wasm\",\"os\":\"\xff\"}", "UTF-8"},

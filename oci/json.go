@@ -5,79 +5,20 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"strings"
-	"unicode/utf8"
+
+	"github.com/ashlar-wasm/ashlar/internal/strictjson"
 )
 
-// decodeJSON reads one JSON value into v. An object that has a key twice is
-// refused, and one whose keys differ only in case: what they mean would depend on
-// who reads them. Only within "annotations" is case of no concern.
+// rules are those of JSON that is read. Keys that differ only in case are doubled, but
+// for annotations, which are no fields.
+var rules = strictjson.Rules{Depth: 32, Keys: maxList, FoldCase: true, Exact: "annotations"}
+
+// decodeJSON reads one JSON value into v, by the rules.
 func decodeJSON(b []byte, v any) error {
-	if !utf8.Valid(b) {
-		return errors.New("not UTF-8")
-	}
-	if err := checkKeys(b); err != nil {
+	if err := rules.Check(b); err != nil {
 		return err
 	}
 	return json.Unmarshal(b, v)
-}
-
-// maxNesting bounds the depth of JSON that is read.
-const maxNesting = 32
-
-func checkKeys(b []byte) error {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	return checkValue(d, 0, false)
-}
-
-// checkValue reads a value. exact says that keys that differ in case are others.
-func checkValue(d *json.Decoder, depth int, exact bool) error {
-	t, err := d.Token()
-	if err != nil {
-		if errors.Is(err, io.EOF) {
-			return io.ErrUnexpectedEOF
-		}
-		return err
-	}
-	delim, ok := t.(json.Delim)
-	if !ok {
-		return nil
-	}
-	if depth == maxNesting {
-		return fmt.Errorf("nested deeper than %d", maxNesting)
-	}
-	var keys map[string]bool
-	for d.More() {
-		inner := false
-		if delim == '{' {
-			t, err := d.Token()
-			if err != nil {
-				return err
-			}
-			key, ok := t.(string)
-			if !ok {
-				return errors.New("a key is no string")
-			}
-			inner = key == "annotations"
-			if !exact {
-				key = strings.ToLower(key)
-			}
-			if keys[key] {
-				return fmt.Errorf("the key %q is there twice", clip(key))
-			}
-			if keys == nil {
-				keys = map[string]bool{}
-			}
-			keys[key] = true
-		}
-		if err := checkValue(d, depth+1, inner); err != nil {
-			return err
-		}
-	}
-	_, err = d.Token()
-	return err
 }
 
 // canonicalJSON writes v as RFC 8785 says: keys sorted, no white space, nothing

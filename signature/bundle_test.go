@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -263,6 +264,14 @@ func TestParseBundleBounds(t *testing.T) {
 		if (err == nil) != (size == MaxBundle) {
 			t.Errorf("a bundle of %d bytes: %v", size, err)
 		}
+	}
+	// Each key costs far more memory than it has bytes.
+	var keys strings.Builder
+	for i := range rules.Keys {
+		fmt.Fprintf(&keys, `"%x":0,`, i)
+	}
+	if _, err := ParseBundle([]byte("{" + keys.String() + string(b[1:]))); err == nil || !strings.Contains(err.Error(), "more than 16384 keys") {
+		t.Errorf("a bundle with %d keys more: %v", rules.Keys, err)
 	}
 }
 

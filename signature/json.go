@@ -6,13 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/ashlar-wasm/ashlar/internal/strictjson"
 )
 
-// maxNesting bounds the depth of JSON that is read.
-const maxNesting = 100
+// rules are those of JSON that is read.
+var rules = strictjson.Rules{Depth: 100, Keys: 1 << 14}
 
 // object is a JSON object. Its keys are taken as they are written, and it has none
 // twice: what that means would depend on who reads it. Null stands for what is not
@@ -21,16 +21,8 @@ type object map[string]json.RawMessage
 
 // parseObject reads a document that is an object.
 func parseObject(b []byte) (object, error) {
-	if !utf8.Valid(b) {
-		return nil, errors.New("not UTF-8")
-	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	if err := checkKeys(d, 0); err != nil {
+	if err := rules.Check(b); err != nil {
 		return nil, err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("there is something after the end of the JSON")
 	}
 	return asObject(b)
 }
@@ -46,49 +38,6 @@ func asObject(b json.RawMessage) (object, error) {
 		}
 	}
 	return o, nil
-}
-
-// checkKeys reads a value and refuses objects that have a key twice.
-func checkKeys(d *json.Decoder, depth int) error {
-	t, err := d.Token()
-	if err != nil {
-		if errors.Is(err, io.EOF) {
-			return io.ErrUnexpectedEOF
-		}
-		return err
-	}
-	delim, ok := t.(json.Delim)
-	if !ok {
-		return nil
-	}
-	if depth == maxNesting {
-		return fmt.Errorf("nested deeper than %d", maxNesting)
-	}
-	var keys map[string]bool
-	if delim == '{' {
-		keys = map[string]bool{}
-	}
-	for d.More() {
-		if keys != nil {
-			t, err := d.Token()
-			if err != nil {
-				return err
-			}
-			key, ok := t.(string)
-			if !ok {
-				return errors.New("a key is no string")
-			}
-			if keys[key] {
-				return fmt.Errorf("the key %q is there twice", clip(key))
-			}
-			keys[key] = true
-		}
-		if err := checkKeys(d, depth+1); err != nil {
-			return err
-		}
-	}
-	_, err = d.Token()
-	return err
 }
 
 // text is a string; empty if it is not there.
