@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
+	"golang.org/x/mod/modfile"
 )
 
 // For returns the toolchain of a language, or nil.
@@ -83,7 +84,55 @@ func goPlan(j Job) (Plan, error) {
 	if j.Once {
 		args = append(args, "-tags="+onceTag)
 	}
-	return j.plan(Command{Args: append(args, "-o", j.Output, "."), Env: []string{"GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0"}})
+	env := []string{"GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0"}
+	foreign, err := inForeignWorkspace(j.Dir)
+	if err != nil {
+		return Plan{}, err
+	}
+	if foreign {
+		env = append(env, "GOWORK=off")
+	}
+	return j.plan(Command{Args: append(args, "-o", j.Output, "."), Env: env})
+}
+
+// inForeignWorkspace reports whether the module of a folder is below a go.work which does
+// not use it, where the go command would build nothing. What the environment says of
+// workspaces is what its owner wants.
+func inForeignWorkspace(dir string) (bool, error) {
+	file := above(dir, "go.work")
+	if file == "" || os.Getenv("GOWORK") != "" {
+		return false, nil
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return false, err
+	}
+	work, err := modfile.ParseWork(file, b, nil)
+	if err != nil {
+		return false, err
+	}
+	module := filepath.Dir(above(dir, "go.mod"))
+	return !slices.ContainsFunc(work.Use, func(u *modfile.Use) bool {
+		used := filepath.FromSlash(u.Path)
+		if !filepath.IsAbs(used) {
+			used = filepath.Join(filepath.Dir(file), used)
+		}
+		return filepath.Clean(used) == module
+	}), nil
+}
+
+// above returns the file of that name in a folder, or in the nearest folder above that
+// has one, or "".
+func above(dir, name string) string {
+	for ; ; dir = filepath.Dir(dir) {
+		file := filepath.Join(dir, name)
+		if _, err := os.Stat(file); err == nil {
+			return file
+		}
+		if dir == filepath.Dir(dir) {
+			return ""
+		}
+	}
 }
 
 func tinygoPlan(j Job) (Plan, error) {

@@ -48,7 +48,7 @@ type Command struct {
 func (c Command) String() string {
 	var words []string
 	for _, w := range append(append([]string{}, c.Env...), c.Args...) {
-		if w == "" || strings.ContainsAny(w, " \t\n'\"\\$&|;<>()*?#~`") {
+		if w == "" || strings.ContainsAny(w, " \t\n'\"\\$&|;<>()[]{}!*?#~`") {
 			w = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
 		}
 		words = append(words, w)
@@ -166,18 +166,13 @@ func npmProgram(dir, name string) string {
 func sources(dir string, extensions ...string) ([]string, error) {
 	var files []string
 	for _, e := range extensions {
-		found, err := filepath.Glob(filepath.Join(dir, "src", "*"+e))
+		found, err := fs.Glob(os.DirFS(dir), "src/*"+e) // dir itself is no pattern
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, found...)
-	}
-	for i, f := range files {
-		rel, err := filepath.Rel(dir, f)
-		if err != nil {
-			return nil, err
+		for _, f := range found {
+			files = append(files, filepath.FromSlash(f))
 		}
-		files[i] = rel
 	}
 	if len(files) == 0 {
 		return nil, fmt.Errorf("no source file %s", strings.Join(extensions, " or ")+" in "+filepath.Join(dir, "src"))

@@ -85,6 +85,44 @@ func TestPlans(t *testing.T) {
 	}
 }
 
+// A folder may be called what would be a pattern.
+func TestSources(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "[x]")
+	write(t, filepath.Join(dir, "src", "a.c"), "", 0o666)
+	files, err := sources(dir, ".c", ".cc")
+	if want := filepath.Join("src", "a.c"); err != nil || !slices.Equal(files, []string{want}) {
+		t.Errorf("%q, %v", files, err)
+	}
+}
+
+func TestForeignWorkspace(t *testing.T) {
+	root := t.TempDir()
+	for name, text := range map[string]string{
+		"go.work": "go 1.26\nuse (\n\t./used\n\t./module\n)\n", "used/go.mod": "module used\n", "other/go.mod": "module other\n",
+		"module/go.mod": "module m\n", "module/cmd/app/main.go": "",
+	} {
+		write(t, filepath.Join(root, name), text, 0o666)
+	}
+	for _, c := range []struct {
+		dir, environment string
+		off              bool
+	}{
+		{"used", "", false}, {"other", "", true}, {"module/cmd/app", "", false},
+		{"other", "off", false}, {"other", filepath.Join(root, "go.work"), false},
+	} {
+		t.Setenv("GOWORK", c.environment)
+		p, err := For("go").Plan(Job{Dir: filepath.Join(root, c.dir), Output: "x"})
+		if err != nil || slices.Contains(p.Commands[0].Env, "GOWORK=off") != c.off {
+			t.Errorf("%s with GOWORK=%q: %v, %v", c.dir, c.environment, p.Commands, err)
+		}
+	}
+	t.Setenv("GOWORK", "")
+	write(t, filepath.Join(root, "go.work"), "use (\n", 0o666)
+	if _, err := For("go").Plan(Job{Dir: filepath.Join(root, "used")}); err == nil || !strings.Contains(err.Error(), "go.work:") {
+		t.Errorf("a go.work that can't be read: %v", err)
+	}
+}
+
 func TestFind(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("programs here are shell scripts")
