@@ -3,7 +3,9 @@ package cli
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -144,5 +146,94 @@ func TestTerminal(t *testing.T) {
 	}})
 	for _, args := range [][]string{{"pull", "-o", "-"}, {"run"}, {"tags"}, {"verify", "--key", "bob"}, {"sign", "--key", "bob"}, {"trust", "check", "--trust", "trust.yaml"}, {"sbom"}} {
 		clean(append(args, reg.Host+"/a/b:1")...)
+	}
+}
+
+// TestStrangersAttach has whoever may push attach what is no evidence: it counts for
+// nothing and harms nothing.
+func TestStrangersAttach(t *testing.T) {
+	packageProject(t, map[string]string{"log/l.wit": "package acme:log@1.2.0;\ninterface logger { log: func(text: string); }"})
+	t.Setenv(keysVariable, "keys")
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	t.Setenv(artifactCacheVariable, "artifacts")
+	reg := ocitest.Start(t, ocitest.Options{Referrers: true})
+	if err := os.WriteFile("config.toml", []byte("default_registry = '"+reg.Host+"'\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"alice", "mallory"} {
+		expect(t, 0, "key", "generate", "--no-password", name)
+	}
+	expect(t, 0, "pkg", "publish", "--sign", "alice", "log")
+	name := reg.Host + "/acme/log:1.2.0"
+	writeTrust(t, "trust.yaml", "packages: ['acme:*']\nreferences: ['**']\nkeys: [keys/alice.pub]")
+	t.Setenv(trustVariable, "trust.yaml")
+	client, err := oci.NewClient(oci.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tagged, err := oci.ParseReference(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := client.Describe(t.Context(), tagged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mallory, err := signature.ParsePrivateKey(readFile(t, filepath.Join("keys", "mallory.key")), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := signature.NewStatement(a.ManifestBytes, signature.PredicateSign, struct{}{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for len(st.Subjects) < 1000 {
+		st.Subjects = append(st.Subjects, st.Subjects[0])
+	}
+	many, err := signature.Sign(t.Context(), mallory, st)
+	if err != nil {
+		t.Fatal(err)
+	}
+	deep := `{"mediaType":"` + signature.MediaTypeBundle + `","x":` + strings.Repeat("[", 1_000_000)
+	for _, content := range []string{"", "{", deep, string(many.Encode()), `{"mediaType":"` + signature.MediaTypeBundle + `"}`} {
+		if _, err := client.Attach(t.Context(), tagged, oci.Attachment{ArtifactType: signature.MediaTypeBundle, Content: []byte(content)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A signature that is there, said to be of other sizes, and one that is not there.
+	refs, err := client.Referrers(t.Context(), tagged, signature.MediaTypeBundle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := many.Encode()
+	for _, layer := range []struct {
+		digest digest.Digest
+		size   int
+	}{{digest.FromBytes(whole), len(whole) - 1}, {digest.FromBytes(whole), len(whole) + 1}, {digest.FromString("nothing"), 7}} {
+		m := fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"artifactType":%q,"config":{"mediaType":"application/vnd.oci.empty.v1+json","digest":%q,"size":2},`+
+			`"layers":[{"mediaType":%q,"digest":%q,"size":%d}],"subject":{"mediaType":%q,"digest":%q,"size":%d}}`,
+			oci.MediaTypeManifest, signature.MediaTypeBundle, digest.FromString("{}"), signature.MediaTypeBundle, layer.digest, layer.size,
+			oci.MediaTypeManifest, a.Descriptor.Digest, a.Descriptor.Size)
+		req := httptest.NewRequest(http.MethodPut, "/v2/acme/log/manifests/"+digest.FromString(m).String(), strings.NewReader(m))
+		req.Header.Set("Content-Type", oci.MediaTypeManifest)
+		w := httptest.NewRecorder()
+		if reg.Handler().ServeHTTP(w, req); w.Code != http.StatusCreated {
+			t.Fatal(w.Code, w.Body)
+		}
+	}
+	after, err := client.Referrers(t.Context(), tagged, "")
+	if err != nil || len(after) != len(refs)+3 {
+		t.Fatalf("%d are attached, %v", len(after), err)
+	}
+	for range 2 { // without a cache, and with one
+		expect(t, 0, "verify", "--key", "alice", name)
+		expect(t, 0, "pull", "-o", "log.wasm", name)
+		expect(t, 0, "pkg", "get", "-o", "log.wasm", "acme:log")
+		expect(t, 0, "pkg", "info", "acme:log")
+		expect(t, 0, "trust", "check", "acme:log")
+		_, errs := expect(t, 0, "copy", name, "oci:"+filepath.Join(t.TempDir(), "copy")+":1")
+		if strings.Count(errs, "not copied: referrer") != 3 {
+			t.Errorf("copy: %s", errs)
+		}
 	}
 }

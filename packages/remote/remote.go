@@ -84,6 +84,19 @@ type source struct {
 	r      packages.OCIRegistry
 }
 
+// Artifact returns a client of the registry that is a source, and the reference of a
+// release there with the digest of its manifest. ok is false if the source is none of
+// [Open], or does not know the digest.
+func Artifact(s packages.Source, p packages.Ref, r packages.Release) (client *oci.Client, ref oci.Reference, ok bool) {
+	remote, ok := s.(*source)
+	if !ok || r.Manifest == "" {
+		return nil, ref, false
+	}
+	ref, err := remote.tagged(p, r.Version)
+	ref.Digest = digest.Digest(r.Manifest)
+	return remote.client, ref, err == nil
+}
+
 // reference returns the repository of a package.
 func (s *source) reference(p packages.Ref) (oci.Reference, error) {
 	return oci.ParseReference(s.r.Host + "/" + s.r.NamespacePrefix + p.Namespace + "/" + p.Name)
@@ -243,8 +256,8 @@ func (s *source) Bundles(ctx context.Context, p packages.Ref, r packages.Release
 		}
 		a, err := s.client.ReadReferrer(ctx, ref, referrer)
 		var unfit *oci.ArtifactError
-		if errors.As(err, &unfit) {
-			continue
+		if errors.As(err, &unfit) || errors.Is(err, oci.ErrNotFound) {
+			continue // whoever may push may attach what is no good, or is not there
 		}
 		if err != nil {
 			return nil, sourceError(err)
