@@ -14,27 +14,23 @@ func newCopy(s *streams) *cobra.Command {
 	var alone bool
 	limit := maxFile
 	cmd := &cobra.Command{
-		Use:   "copy [flags] REF REF",
+		Use:   "copy [flags] REF|PACKAGE REF",
 		Short: "Copy an artifact from one registry or layout to another",
 		Long: `Copy an artifact from one registry or OCI layout to another, byte by byte, and
 print the reference of the copy with the digest, which stays the same. What is
 there already is not transferred. What refers to the artifact is copied with it:
 signatures and attestations. What somebody attached that is no good is left out.
 
-` + referenceHelp,
+` + artifactHelp,
 		Example: `  ashlar copy staging.example/ns/app:1.2.0 registry.example/ns/app:1.2.0
   ashlar copy registry.example/ns/app:1.2.0 oci:app:1.2.0`,
-		Args: exactArgs("REF", "REF"),
+		Args: exactArgs("REF|PACKAGE", "REF"),
 		RunE: func(c *cobra.Command, args []string) error {
-			from, err := parseReference(args[0])
-			if err != nil {
-				return err
-			}
 			to, err := parseReference(args[1])
 			if err != nil {
 				return err
 			}
-			return r.client(s, limit, func(client *oci.Client) error {
+			return r.artifact(c.Context(), s, args[0], limit, false, func(client *oci.Client, from oci.Reference) error {
 				o := oci.CopyOptions{Referrers: !alone, Skipped: func(d digest.Digest, err error) {
 					fmt.Fprintf(s.err, "ashlar: not copied: referrer %s: %s\n", d, printable(err.Error()))
 				}}

@@ -48,6 +48,7 @@ and registries are shared with wkg.`,
 type packageFlags struct {
 	registries
 	config, registry string
+	limit            byteSize // of contents; zero means maxFile
 }
 
 func (p *packageFlags) flags(c *cobra.Command) {
@@ -87,7 +88,7 @@ func (p *packageFlags) packages(s *streams, f func(*packages.Client) error) erro
 	} else if dir, err := os.UserCacheDir(); err == nil {
 		o.CacheDir = filepath.Join(dir, "ashlar", "packages")
 	}
-	return p.options(s, maxFile, func(common oci.Options) error {
+	return p.options(s, cmp.Or(p.limit, maxFile), func(common oci.Options) error {
 		user := oci.Credential{Username: os.Getenv(wkgUsernameVariable), Password: os.Getenv(wkgPasswordVariable)}
 		o.OpenOCI = func(r packages.OCIRegistry) (packages.Source, error) {
 			return remote.Open(r, remote.Options{OCI: common, User: user})

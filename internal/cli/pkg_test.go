@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -181,6 +182,51 @@ func TestRunPackage(t *testing.T) {
 		}
 	}
 	runOK(t, "run", "--offline", "acme:hello@=1.2.0")
+}
+
+// TestArtifactOfPackage names artifacts by their packages.
+func TestArtifactOfPackage(t *testing.T) {
+	host := packageProject(t, map[string]string{"hello.wasm": string(guests.Hello())})
+	t.Setenv("ASHLAR_KEYS", "keys")
+	runOK(t, "key", "generate", "--no-password", "mine")
+	for _, name := range []string{"acme:hello", "folder:hello"} {
+		runOK(t, "pkg", "publish", "--package", name+"@1.2.0", "hello.wasm")
+	}
+	write(t, "trust.yaml", "version: 1\ndefault: refuse\nrules:\n  - packages: ['acme:*']\n    keys: [keys/mine.pub]\n")
+	if errs := runFails(t, "pull", "--trust", "trust.yaml", "-o", "got.wasm", "acme:hello@1"); !strings.Contains(errs, "found none") {
+		t.Errorf("pull of what is not signed: %s", errs)
+	}
+	ref := host + "/acme/hello:1.2.0@sha256:"
+	if got := runOK(t, "sign", "--key", "mine", "acme:hello@1"); !strings.HasPrefix(got, ref) {
+		t.Errorf("sign: %s", got)
+	}
+	if got := runOK(t, "verify", "--key", "mine", "acme:hello@1"); !strings.Contains(got, "signed with ") {
+		t.Errorf("verify: %s", got)
+	}
+	// The policy is for packages, and so would refuse the reference.
+	if got := runOK(t, "pull", "--trust", "trust.yaml", "-o", "got.wasm", "acme:hello@1"); !strings.HasPrefix(got, ref) || !bytes.Equal(readFile(t, "got.wasm"), guests.Hello()) {
+		t.Errorf("pull: %s", got)
+	}
+	if errs := runFails(t, "pull", "--max-file", "10B", "-o", "small.wasm", "acme:hello@1"); !strings.Contains(errs, "more than the 10 that are allowed") {
+		t.Errorf("pull of what is too large: %s", errs)
+	}
+	if got := runOK(t, "copy", "acme:hello@1", "oci:copied:1"); !strings.HasPrefix(got, "oci:copied:1@sha256:") {
+		t.Errorf("copy: %s", got)
+	}
+	runOK(t, "verify", "--key", "mine", "oci:copied:1")
+	if got := runOK(t, "sbom", "acme:hello"); !strings.Contains(got, `"CycloneDX"`) {
+		t.Errorf("sbom: %s", got)
+	}
+	for _, args := range [][]string{{"verify", "--key", "mine", "folder:hello"}, {"pull", "folder:hello"}} {
+		if errs := runFails(t, args...); !strings.Contains(errs, "ashlar pkg get") {
+			t.Errorf("%s: %s", args, errs)
+		}
+	}
+	for _, args := range [][]string{{"push", "hello.wasm", "acme:hello@1.3.0"}, {"tags", "acme:hello"}} {
+		if errs := runFails(t, args...); !strings.Contains(errs, "ashlar pkg") {
+			t.Errorf("%s: %s", args, errs)
+		}
+	}
 }
 
 func TestWitFolder(t *testing.T) {

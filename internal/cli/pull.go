@@ -17,26 +17,18 @@ func newPull(s *streams) *cobra.Command {
 	var out string
 	limit := maxFile
 	cmd := &cobra.Command{
-		Use:   "pull [flags] REF",
+		Use:   "pull [flags] REF|PACKAGE",
 		Short: "Pull a component or core module from an OCI registry",
 		Long: `Pull a component or core module from an OCI registry into a file, and print its
 reference with the digest. The file is written only if everything is right.
 
-` + referenceHelp,
+` + artifactHelp,
 		Example: `  ashlar pull registry.example/ns/hello:1.2.0
   ashlar pull -o hello.wasm registry.example/ns/hello@sha256:...
   ashlar pull --offline -o hello.wasm registry.example/ns/hello:1.2.0`,
-		Args: exactArgs("REF"),
+		Args: exactArgs("REF|PACKAGE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			ref, err := parseReference(args[0])
-			if err != nil {
-				return err
-			}
-			return r.client(s, limit, func(client *oci.Client) error {
-				ref, err := r.trusted(c.Context(), client, ref)
-				if err != nil {
-					return err
-				}
+			return r.artifact(c.Context(), s, args[0], limit, true, func(client *oci.Client, ref oci.Reference) (err error) {
 				if out == "-" {
 					a, err := client.Pull(c.Context(), ref)
 					if err != nil {

@@ -15,6 +15,10 @@ import (
 const referenceHelp = `REF is HOST/NAME:TAG, HOST/NAME@sha256:..., or oci:DIR[:TAG] for an OCI layout on
 disk. Credentials are those of 'ashlar login', Docker and its helpers, and Podman.`
 
+// artifactHelp says how artifacts are named where packages are too.
+const artifactHelp = referenceHelp + `
+PACKAGE is namespace:name, or with a version, namespace:name@1.2 ('ashlar pkg --help').`
+
 func newPush(s *streams) *cobra.Command {
 	var r registries
 	var o oci.BuildOptions

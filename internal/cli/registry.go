@@ -150,6 +150,9 @@ func remoteReference(word string) (ref oci.Reference, ok bool, err error) {
 // parseReference reads an argument that has to be a reference.
 func parseReference(word string) (oci.Reference, error) {
 	r, err := oci.ParseReference(word)
+	if err != nil && packagePattern.MatchString(word) {
+		return r, usageError("%s is the name of a package, expected a reference, HOST/NAME or oci:DIR; for packages there is 'ashlar pkg'", word)
+	}
 	if err != nil {
 		return r, withCode(exitUsage, err)
 	}

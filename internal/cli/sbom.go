@@ -22,18 +22,18 @@ func newSBOM(s *streams) *cobra.Command {
 	var output outputFormat
 	var words []string
 	cmd := &cobra.Command{
-		Use:   "sbom [flags] FILE|REF",
+		Use:   "sbom [flags] FILE|REF|PACKAGE",
 		Short: "Print what is in a component: its SBOM in CycloneDX",
 		Long: `Print what is in a component, as a bill of materials (SBOM) in CycloneDX: the one that
 is attached to an artifact, or stands beside a file ('ashlar build --attest' writes it),
 or else one made of what the component says of itself. Where it is from, and by whom it is
 signed, is said on stderr. With --key only an SBOM that one of the keys signed is taken.
 
-` + referenceHelp,
+` + artifactHelp,
 		Example: `  ashlar sbom build/hello.wasm
   ashlar sbom -o text registry.example/ns/hello:1.2.0
   ashlar sbom --key release.pub registry.example/ns/hello:1.2.0 >hello.cdx.json`,
-		Args: exactArgs("FILE|REF"),
+		Args: exactArgs("FILE|REF|PACKAGE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := output.check(); err != nil {
 				return err
@@ -42,16 +42,14 @@ signed, is said on stderr. With --key only an SBOM that one of the keys signed i
 			if err != nil {
 				return err
 			}
-			ref, isRemote, err := remoteReference(args[0])
+			_, isRemote, err := remoteReference(args[0])
 			if err != nil {
 				return err
 			}
 			var found *foundSBOM
 			switch {
-			case isRemote:
-				found, err = r.sbom(c.Context(), s, ref, keys)
-			case namesPackage(args[0]):
-				return usageError("%s is a package: 'ashlar pkg info' says which artifact it is", args[0])
+			case isRemote, namesPackage(args[0]):
+				found, err = r.sbom(c.Context(), s, args[0], keys)
 			case len(keys) > 0:
 				return usageError("--key is for artifacts: files are not signed")
 			default:
@@ -123,8 +121,8 @@ func (f *file) sbom(note string) (*foundSBOM, error) {
 
 // sbom returns the SBOM that is attached to an artifact: one that a known key signed
 // if there is one, or else any.
-func (r *registries) sbom(ctx context.Context, s *streams, ref oci.Reference, keys []namedKey) (found *foundSBOM, err error) {
-	err = r.client(s, maxFile, func(client *oci.Client) error {
+func (r *registries) sbom(ctx context.Context, s *streams, word string, keys []namedKey) (found *foundSBOM, err error) {
+	err = r.artifact(ctx, s, word, maxFile, false, func(client *oci.Client, ref oci.Reference) error {
 		a, err := client.Describe(ctx, ref)
 		if err != nil {
 			return artifactError(err)

@@ -22,7 +22,7 @@ func newSign(s *streams) *cobra.Command {
 	var key string
 	var force bool
 	cmd := &cobra.Command{
-		Use:   "sign [flags] REF",
+		Use:   "sign [flags] REF|PACKAGE",
 		Short: "Sign an artifact in an OCI registry",
 		Long: `Sign the manifest of an artifact, and so all of it, and attach the signature to it in
 its registry or layout. Print its reference with the digest, which is what is signed;
@@ -32,22 +32,18 @@ The signature is a sigstore bundle, which 'ashlar verify' checks, and
 
   cosign verify --key KEY.pub --insecure-ignore-tlog=true REF
 
-` + keyHelp + "\n\n" + referenceHelp,
+` + keyHelp + "\n\n" + artifactHelp,
 		Example: `  ashlar sign --key release registry.example/ns/hello:1.2.0
   ASHLAR_KEY=SU... ashlar sign registry.example/ns/hello@sha256:...
   ashlar sign --key exec:./sign-with-token registry.example/ns/hello:1.2.0`,
-		Args: exactArgs("REF"),
+		Args: exactArgs("REF|PACKAGE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			ref, err := parseReference(args[0])
-			if err != nil {
-				return err
-			}
 			k, err := signer(c.Context(), s, key)
 			if err != nil {
 				return err
 			}
 			r.artifactCache.flag = cacheOff // what is there is asked for, not remembered
-			return r.client(s, maxFile, func(client *oci.Client) error {
+			return r.artifact(c.Context(), s, args[0], maxFile, false, func(client *oci.Client, ref oci.Reference) error {
 				signed, err := signArtifact(c.Context(), s, client, ref, k, force)
 				if err != nil {
 					return artifactError(err)

@@ -227,7 +227,7 @@ Without an argument, read the policies that apply and list them.
 
 The exit code is %d if a policy refuses the artifact.
 
-`, exitTrust) + referenceHelp,
+`, exitTrust) + artifactHelp,
 		Example: `  ashlar trust check
   ashlar trust check --trust ./trust.yaml registry.example/ns/hello:1.2.0`,
 		Args: atMostArgs(1),

@@ -57,18 +57,14 @@ manifest, made by 'ashlar sign' or 'cosign sign --key'; other statements by the 
 as provenance, are listed. Transparency logs, timestamps of others and certificates
 are not looked at.
 
-` + referenceHelp + fmt.Sprintf(`
+` + artifactHelp + fmt.Sprintf(`
 
 The exit code is %d if too few of the keys signed it.`, exitTrust),
 		Example: `  ashlar verify --key release.pub registry.example/ns/hello:1.2.0
   ashlar verify --key alyssa --key ben --key UC3K... --signatures 2 registry.example/ns/hello:1.2.0`,
-		Args: exactArgs("REF"),
+		Args: exactArgs("REF|PACKAGE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := output.check(); err != nil {
-				return err
-			}
-			ref, err := parseReference(args[0])
-			if err != nil {
 				return err
 			}
 			keys, err := namedKeys(words)
@@ -80,7 +76,7 @@ The exit code is %d if too few of the keys signed it.`, exitTrust),
 			case required < 1 || required > len(keys):
 				return usageError("--signatures %d: expected 1 to %d, which is how many different keys there are", required, len(keys))
 			}
-			return r.client(s, maxFile, func(client *oci.Client) error {
+			return r.artifact(c.Context(), s, args[0], maxFile, false, func(client *oci.Client, ref oci.Reference) error {
 				report, err := verifyArtifact(c.Context(), client, ref, keys, required)
 				if err != nil {
 					return artifactError(err)
