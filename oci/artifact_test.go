@@ -252,6 +252,10 @@ func TestManifests(t *testing.T) {
 		{image(desc("x/y", "2"), desc("application/vnd.bytecodealliance.wasm.component.layer.v0+wasm", "8")), ""},
 		{image(desc("x/y", "2"), desc("application/vnd.module.wasm.content.layer.v1+wasm", "8")), ""},
 		{image(desc("x/y", "2"), desc("application/vnd.w3c.wasm.module.v1+wasm", "8")), ""},
+		{strings.Replace(image(config, desc("application/wasm", "8")), "{", `{"annotations":{"a":"1","A":"2"},`, 1), ""},
+		// Keys that encoding/json takes for one field.
+		{strings.Replace(image(config, desc("application/wasm", "8")), "{", `{"Layers":[],`, 1), "is there twice"},
+		{strings.Replace(image(config, desc("application/wasm", "8")), "{", `{"layerſ":[],`, 1), "is there twice"},
 		{strings.Replace(image(config, desc("application/wasm", "8")), `"mediaType":"application/vnd.oci.image.manifest.v1+json",`, "", 1), ""},
 		{image(desc("application/vnd.oci.image.config.v1+json", "2"), desc("application/vnd.oci.image.layer.v1.tar+gzip", "8")), "not a Wasm artifact"},
 		{image(config, ""), "no layers"},
