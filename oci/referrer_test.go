@@ -1,15 +1,17 @@
 package oci_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -117,23 +119,52 @@ func TestReferrersOffline(t *testing.T) {
 	}
 }
 
-// TestAttachTogether attaches from many places at once where the list is a tag, which
-// any of them may overwrite.
-func TestAttachTogether(t *testing.T) {
-	p := publish(t, bigModule(100), ocitest.Options{})
-	const n = 8
-	var group sync.WaitGroup
-	for i := range n {
-		group.Go(func() {
-			if _, err := client(t, oci.Options{}).Attach(t.Context(), p.ref, note(fmt.Sprint(i))); err != nil {
-				t.Error(err)
+// TestLostReferrer attaches where the list is a tag, while somebody else who has read it
+// before writes it afterwards, without what is attached: right away, and a moment later.
+func TestLostReferrer(t *testing.T) {
+	for _, look := range []int32{1, 2} {
+		p := publish(t, bigModule(100), ocitest.Options{})
+		list := "/v2/ns/app/manifests/" + strings.Replace(p.ref.Digest.String(), ":", "-", 1)
+		if _, err := client(t, oci.Options{}).Attach(t.Context(), p.ref, note("first")); err != nil {
+			t.Fatal(err)
+		}
+		before := fetch(t, p.reg, list)
+		var looks atomic.Int32
+		var written atomic.Bool
+		p.set(func(_ http.ResponseWriter, r *http.Request) bool {
+			switch {
+			case r.URL.Path != list:
+			case r.Method == http.MethodPut:
+				written.Store(true)
+			case written.Load() && looks.Add(1) == look:
+				replace, err := http.NewRequest(http.MethodPut, list, bytes.NewReader(before))
+				if err != nil {
+					t.Error(err)
+				}
+				replace.Header.Set("Content-Type", v1.MediaTypeImageIndex)
+				p.reg.Handler().ServeHTTP(httptest.NewRecorder(), replace)
 			}
+			return false
 		})
+		if _, err := client(t, oci.Options{}).Attach(t.Context(), p.ref, note("second")); err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]bool{"application/x-note application/x-note first": true, "application/x-note application/x-note second": true}
+		if diff := cmp.Diff(want, readAll(t, client(t, oci.Options{}), p.ref, "")); diff != "" || looks.Load() <= look {
+			t.Errorf("lost before look %d of %d: %s", look, looks.Load(), diff)
+		}
 	}
-	group.Wait()
-	if all := readAll(t, client(t, oci.Options{}), p.ref, ""); len(all) < n {
-		t.Errorf("%d of %d are listed: %v", len(all), n, all)
+}
+
+// fetch returns what a registry has at a path.
+func fetch(t *testing.T, r *ocitest.Registry, path string) []byte {
+	t.Helper()
+	w := httptest.NewRecorder()
+	r.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	if w.Code != http.StatusOK {
+		t.Fatalf("GET %s: status %d", path, w.Code)
 	}
+	return w.Body.Bytes()
 }
 
 func TestCopyReferrers(t *testing.T) {
