@@ -127,7 +127,7 @@ func (p *project) mustFetch() {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	if err := errors.Join(f.WriteDeps(), f.WriteLocks(p.dir)); err != nil {
+	if err := f.Write(p.dir, true); err != nil {
 		p.t.Fatal(err)
 	}
 }

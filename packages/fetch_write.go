@@ -1,7 +1,9 @@
 package packages
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -49,17 +51,11 @@ func differences(file, old, now string) []string {
 	return all
 }
 
-// WriteLocks writes the locks, if they change, into the folder of the project.
-func (f *Fetched) WriteLocks(project string) error {
-	if err := f.Wkg.Write(filepath.Join(project, WkgLockFile)); err != nil {
-		return err
-	}
-	return f.Lock.Write(filepath.Join(project, LockFile))
-}
-
-// WriteDeps writes the subfolder deps. What earlier fetches wrote and is no longer
-// needed is removed, and nothing else.
-func (f *Fetched) WriteDeps() error {
+// Write writes the locks into the folder of the project, if they change and are to be
+// written, and the subfolder deps. What earlier fetches wrote there and is no longer needed
+// is removed, and nothing else. The locks are written before what is new in deps, which
+// would count as written by hand if they did not have it; if that fails, both are without it.
+func (f *Fetched) Write(project string, locks bool) error {
 	deps := filepath.Join(f.dir, depsFolder)
 	for _, name := range sortedKeys(f.managed) {
 		if f.deps[name] == nil {
@@ -68,9 +64,65 @@ func (f *Fetched) WriteDeps() error {
 			}
 		}
 	}
+	restore := func() error { return nil }
+	if locks {
+		var err error
+		if restore, err = f.writeLocks(project); err != nil {
+			return errors.Join(err, restore())
+		}
+	}
+	err := f.writeDeps(deps)
+	if err != nil {
+		for _, name := range sortedKeys(f.added) {
+			_ = os.RemoveAll(filepath.Join(deps, name))
+		}
+		err = errors.Join(err, restore())
+	}
+	return err
+}
+
+// writeLocks returns what writes the locks as they were.
+func (f *Fetched) writeLocks(project string) (restore func() error, err error) {
+	wkg, lock := filepath.Join(project, WkgLockFile), filepath.Join(project, LockFile)
+	before := map[string][]byte{}
+	restore = func() (err error) {
+		for _, file := range sortedKeys(before) {
+			if before[file] == nil {
+				err = errors.Join(err, os.Remove(file))
+			} else {
+				err = errors.Join(err, writeChanged(file, before[file]))
+			}
+		}
+		return err
+	}
+	for _, l := range []struct {
+		file    string
+		content []byte
+	}{{wkg, f.Wkg.Encode()}, {lock, f.Lock.Encode()}} {
+		old, err := readFile(l.file, maxLock)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return restore, err
+		}
+		if err := writeChanged(l.file, l.content); err != nil {
+			return restore, err
+		}
+		before[l.file] = old
+	}
+	return restore, nil
+}
+
+// writeDeps writes what is needed.
+func (f *Fetched) writeDeps(deps string) error {
 	for _, name := range sortedKeys(f.deps) {
 		folder := filepath.Join(deps, name)
-		if _, err := os.Lstat(folder); err != nil {
+		info, err := os.Lstat(folder)
+		if err == nil && !info.IsDir() {
+			// What a link leads to is somebody's.
+			if err := os.Remove(folder); err != nil {
+				return err
+			}
+		}
+		if err != nil {
 			if f.added == nil {
 				f.added = map[string]bool{}
 			}
@@ -99,7 +151,7 @@ func (f *Fetched) WriteDeps() error {
 	return nil
 }
 
-// Added returns the packages of the lock that [Fetched.WriteDeps] wrote and that were not
+// Added returns the packages of the lock that [Fetched.Write] wrote and that were not
 // there before.
 func (f *Fetched) Added() []LockedPackage {
 	return slices.DeleteFunc(slices.Clone(f.Lock.Packages), func(p LockedPackage) bool { return !f.added[folderName(p.Name)] })

@@ -142,10 +142,7 @@ func (w *witProject) fetch(ctx context.Context, p *packageFlags, client *package
 	if err != nil || w.dry {
 		return f, err
 	}
-	if err = f.WriteDeps(); err == nil && !w.locked {
-		err = f.WriteLocks(w.root)
-	}
-	return f, err
+	return f, f.Write(w.root, !w.locked)
 }
 
 // builtPackage is a WIT package in its binary form.
