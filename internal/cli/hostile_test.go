@@ -231,9 +231,39 @@ func TestStrangersAttach(t *testing.T) {
 		expect(t, 0, "pkg", "get", "-o", "log.wasm", "acme:log")
 		expect(t, 0, "pkg", "info", "acme:log")
 		expect(t, 0, "trust", "check", "acme:log")
+		expect(t, 0, "pull", "--offline", "-o", "log.wasm", name)
+		expect(t, 0, "pkg", "get", "--offline", "-o", "log.wasm", "acme:log@=1.2.0")
 		_, errs := expect(t, 0, "copy", name, "oci:"+filepath.Join(t.TempDir(), "copy")+":1")
 		if strings.Count(errs, "not copied: referrer") != 3 {
 			t.Errorf("copy: %s", errs)
 		}
+	}
+}
+
+// TestManyBundles refuses an artifact with more bundles than can be looked at.
+func TestManyBundles(t *testing.T) {
+	trustProject(t)
+	const name = "oci:many:1"
+	expect(t, 0, "push", "hello.wasm", name)
+	expect(t, 0, "sign", "--key", "alice", name)
+	client, err := oci.NewClient(oci.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref, err := oci.ParseReference(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5 {
+		if i == 4 {
+			expect(t, 0, "verify", "--key", "alice", name)
+		}
+		content := append(make([]byte, maxBundles/4-1000), byte(i))
+		if _, err := client.Attach(t.Context(), ref, oci.Attachment{ArtifactType: signature.MediaTypeBundle, Content: content}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, errs := expect(t, exitFailure, "verify", "--key", "alice", name); !strings.Contains(errs, "more than 67108864 bytes") {
+		t.Errorf("verify: %s", errs)
 	}
 }

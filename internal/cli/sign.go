@@ -152,8 +152,9 @@ func attachedBundles(ctx context.Context, client *oci.Client, ref oci.Reference)
 			a, err := client.ReadReferrer(ctx, ref, r)
 			var unfit *oci.ArtifactError
 			switch {
-			case errors.As(err, &unfit), errors.Is(err, oci.ErrNotFound):
-				// Lists that are kept as tags may have what is gone.
+			case errors.As(err, &unfit), errors.Is(err, oci.ErrNotFound), errors.Is(err, oci.ErrOffline):
+				// Whoever may push may attach what is no good or not there, and what is
+				// not there is not in the cache.
 				list[i].err = err
 			case err != nil:
 				return err
@@ -165,7 +166,14 @@ func attachedBundles(ctx context.Context, client *oci.Client, ref oci.Reference)
 			return nil
 		})
 	}
-	return list, g.Wait()
+	if err := g.Wait(); err != nil {
+		return list, err
+	}
+	// Where nothing is in the cache, nothing is known of what is attached.
+	if len(list) > 0 && !slices.ContainsFunc(list, func(b attachedBundle) bool { return !errors.Is(b.err, oci.ErrOffline) }) {
+		return list, list[0].err
+	}
+	return list, nil
 }
 
 // readable returns the bundles that can be read.

@@ -248,6 +248,7 @@ func (s *source) Bundles(ctx context.Context, p packages.Ref, r packages.Release
 		return nil, sourceError(err)
 	}
 	var all []*signature.Bundle
+	var missing error // offline
 	size := 0
 	for _, referrer := range refs {
 		said, ok := referrer.Annotations[predicateAnnotation]
@@ -256,8 +257,12 @@ func (s *source) Bundles(ctx context.Context, p packages.Ref, r packages.Release
 		}
 		a, err := s.client.ReadReferrer(ctx, ref, referrer)
 		var unfit *oci.ArtifactError
-		if errors.As(err, &unfit) || errors.Is(err, oci.ErrNotFound) {
+		switch {
+		case errors.As(err, &unfit), errors.Is(err, oci.ErrNotFound):
 			continue // whoever may push may attach what is no good, or is not there
+		case errors.Is(err, oci.ErrOffline):
+			missing = err // what is not there is not in the cache
+			continue
 		}
 		if err != nil {
 			return nil, sourceError(err)
@@ -272,6 +277,9 @@ func (s *source) Bundles(ctx context.Context, p packages.Ref, r packages.Release
 		if st := b.Unverified(); predicateType == "" || st != nil && st.PredicateType == predicateType {
 			all = append(all, b)
 		}
+	}
+	if len(all) == 0 && missing != nil {
+		return nil, sourceError(missing)
 	}
 	return all, nil
 }
