@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -96,5 +97,11 @@ func TestOthersMayNotWrite(t *testing.T) {
 		if err == nil {
 			_ = c.Close()
 		}
+	}
+	if err := errors.Join(os.Chmod(dir, 0o700), os.Chown(dir, 12345, -1)); err != nil {
+		t.Skip(err) // only root gives folders away
+	}
+	if _, err := cache.Open(cache.Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "another user") {
+		t.Errorf("the folder of somebody else: %v", err)
 	}
 }
