@@ -80,6 +80,15 @@ func editTOML(b []byte, path []string, value string, limit int) ([]byte, error) 
 
 // editLines edits the lines of a document.
 func editLines(b []byte, path []string, value string) ([]byte, error) {
+	var out strings.Builder
+	if text, marked := bytes.CutPrefix(b, []byte(byteOrderMark)); marked {
+		out.WriteString(byteOrderMark)
+		b = text
+	}
+	newline := "\n"
+	if bytes.Contains(b, []byte("\r\n")) {
+		newline = "\r\n"
+	}
 	entries, err := tomlEntries(b)
 	if err != nil {
 		return nil, err
@@ -109,8 +118,7 @@ func editLines(b []byte, path []string, value string) ([]byte, error) {
 			parent = e.line + 1
 		}
 	}
-	var out strings.Builder
-	entry := tomlKey(path[len(path)-1]) + " = " + value + "\n"
+	entry := tomlKey(path[len(path)-1]) + " = " + value + newline
 	written := value == ""
 	put := func() {
 		if !written {
@@ -130,7 +138,7 @@ func editLines(b []byte, path []string, value string) ([]byte, error) {
 		case !remove[i]:
 			out.WriteString(line)
 			if i == len(lines)-1 && !strings.HasSuffix(line, "\n") {
-				out.WriteString("\n")
+				out.WriteString(newline)
 			}
 		}
 	}
@@ -138,10 +146,10 @@ func editLines(b []byte, path []string, value string) ([]byte, error) {
 		put()
 	}
 	if !written {
-		if out.Len() > 0 {
-			out.WriteString("\n")
+		if len(lines) > 0 {
+			out.WriteString(newline)
 		}
-		out.WriteString("[" + tomlPath(path[:len(path)-1]) + "]\n")
+		out.WriteString("[" + tomlPath(path[:len(path)-1]) + "]" + newline)
 		put()
 	}
 	return []byte(out.String()), nil

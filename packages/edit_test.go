@@ -27,6 +27,9 @@ func TestEditTOML(t *testing.T) {
 		{"[t]\na = \"\"\"\n[u]\n\"\"\"\n[u]\nb = 1\n", "u b", "2", "[t]\na = \"\"\"\n[u]\n\"\"\"\n[u]\nb = 2\n"},
 		{"t.a = 1\nt.b = 2\n", "t a", "", "t.b = 2\n"},
 		{"[t]\r\na = 1\r\n", "t a", "2", "[t]\r\na = 2\r\n"},
+		{"\ufeff[t]\r\na = 1\r\n", "t b", "2", "\ufeff[t]\r\na = 1\r\nb = 2\r\n"},
+		{"\ufeffa = 1\r\n", "t b", "2", "\ufeffa = 1\r\n\r\n[t]\r\nb = 2\r\n"},
+		{"\ufeffa = 1\n", "a", "2", "\ufeffa = 2\n"},
 	} {
 		got, err := editTOML([]byte(test.doc), strings.Fields(test.path), test.value, 1000)
 		if err != nil || string(got) != test.want {

@@ -24,7 +24,7 @@ func ReplaceVersions(dir string, refs []Reference) (*WITEdit, error) {
 		for _, ref := range refs {
 			// What follows a version can't be part of one: use a:b/c@1.0.0.{d}; has a
 			// dot behind it.
-			pattern, err := regexp.Compile(`(` + regexp.QuoteMeta(refOf(ref.Package).String()) + `/%?[a-zA-Z0-9-]+@)` + regexp.QuoteMeta(ref.Package.Version) + `(\.?[^0-9A-Za-z.+-]|$)`)
+			pattern, err := regexp.Compile(`((?:^|[^0-9A-Za-z-])` + regexp.QuoteMeta(refOf(ref.Package).String()) + `/%?[a-zA-Z0-9-]+@)` + regexp.QuoteMeta(ref.Package.Version) + `(\.?[^0-9A-Za-z.+-]|$)`)
 			if err != nil {
 				return err
 			}
@@ -284,7 +284,11 @@ func addStatement(text, world string, s Statement) string {
 	if lineEnd > w.end || strings.TrimSpace(code[at:min(lineEnd, len(code))]) != "" {
 		return text[:at] + " " + s.String() + text[at:] // all is on one line
 	}
-	return text[:lineEnd] + "\n" + indentation(text, w, at) + s.String() + text[lineEnd:]
+	newline := "\n"
+	if strings.HasSuffix(text[:lineEnd], "\r") {
+		newline, lineEnd = "\r\n", lineEnd-1
+	}
+	return text[:lineEnd] + newline + indentation(text, w, at) + s.String() + text[lineEnd:]
 }
 
 // indentation is that of a statement in a world behind a place.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ashlar-wasm/ashlar/wit"
 )
 
 func TestAddStatements(t *testing.T) {
@@ -23,6 +25,7 @@ func TestAddStatements(t *testing.T) {
 			head + "world app {\n    import a: func(); // a { b\n    " + imp + "\n    import i: interface { f: func(); }\n    export run: func();\n}\n"},
 		{head + "/* world no { } /* } */ */\nworld one {\n\timport a: func();\n}\nworld two {\n\timport b: func();\n}\n", "two",
 			head + "/* world no { } /* } */ */\nworld one {\n\timport a: func();\n}\nworld two {\n\timport b: func();\n\t" + imp + "\n}\n"},
+		{head + "world app {\r\n  import a: func();\r\n}\r\n", "", head + "world app {\r\n  import a: func();\r\n  " + imp + "\r\n}\r\n"},
 		{head + "world app {\n  " + imp + "\n}\n", "", head + "world app {\n  " + imp + "\n}\n"},
 	} {
 		dir := writeTree(t, map[string]string{"a.wit": test.text, "b.wit": "interface other {}"})
@@ -79,6 +82,32 @@ func TestRemoveStatements(t *testing.T) {
 	dir = writeTree(t, map[string]string{"a.wit": "package my:app@0.1.0;\ninterface i {\n  use acme:log/logger@1.2.0.{level};\n}\n"})
 	if _, err := RemoveStatements(dir, mustRef(t, "acme:log")); err == nil || !strings.Contains(err.Error(), "a.wit:3: uses types of acme:log: use acme:log/logger@1.2.0") {
 		t.Errorf("still in use: %v", err)
+	}
+}
+
+func TestReplaceVersions(t *testing.T) {
+	const before = "\ufeff/*\npackage not:this@1.0.0;\n*/\r\npackage my:app@0.1.0; // acme:log/logger@1.2.0\r\n" +
+		"world app {\r\n  import acme:log/logger@1.2.0;\r\n  import acme:log/other@1.2.0-rc.1;\r\n  import big-acme:log/logger@1.2.0;\r\n  import acme:logs/logger@1.2.0;\r\n" +
+		"  include acme:log/all@1.2.0 with { a as b }\r\n}\r\ninterface i { use acme:log/%types@1.2.0.{t}; use acme:log/types@1.1.0.{u}; }\r\n"
+	after := strings.NewReplacer("acme:log/%types@1.2.0", "acme:log/%types@1.3.0", "acme:log/types@1.1.0", "acme:log/types@1.3.0", "acme:log/all@1.2.0", "acme:log/all@1.3.0",
+		" acme:log/logger@1.2.0", " acme:log/logger@1.3.0").Replace(before)
+	dir := writeTree(t, map[string]string{"a.wit": before})
+	name := func(version string) wit.PackageName {
+		return wit.PackageName{Namespace: "acme", Name: "log", Version: version}
+	}
+	to := mustVersion(t, "1.3.0")
+	edit, err := ReplaceVersions(dir, []Reference{{name("1.1.0"), to}, {name("1.2.0"), to}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := edit.Apply(); err != nil {
+		t.Fatal(err)
+	}
+	if b, _ := os.ReadFile(filepath.Join(dir, "a.wit")); string(b) != after {
+		t.Errorf("becomes\n%s, expected\n%s", b, after)
+	}
+	if p, _, err := ReadPackage(dir); err != nil || p.String() != "my:app@0.1.0" {
+		t.Errorf("the package is %s (%v)", p, err)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // packagePattern finds the declaration of a package in WIT.
-var packagePattern = regexp.MustCompile(`(?m)^[ \t]*package[ \t]+([a-z0-9:-]+)(?:@([0-9A-Za-z.+-]+))?[ \t]*;`)
+var packagePattern = regexp.MustCompile(`(?m)^\x{feff}?[ \t]*package[ \t]+([a-z0-9:-]+)(?:@([0-9A-Za-z.+-]+))?[ \t]*;`)
 
 // local takes a package from a folder or file.
 func (f *fetcher) local(ctx context.Context, ref Ref, from string) (name wit.PackageName, err error) {
@@ -49,11 +49,11 @@ func readLocalPackage(from string) (name wit.PackageName, files map[string][]byt
 	}
 	declared := false
 	for _, file := range sortedKeys(files) {
-		m := packagePattern.FindSubmatch(files[file])
+		m := packagePattern.FindStringSubmatch(blankComments(string(files[file])))
 		if m == nil {
 			continue
 		}
-		ref, err := ParseRef(string(m[1]))
+		ref, err := ParseRef(m[1])
 		if err != nil {
 			return name, nil, fmt.Errorf("%s: %w", from, err)
 		}
@@ -61,7 +61,7 @@ func readLocalPackage(from string) (name wit.PackageName, files map[string][]byt
 			return name, nil, fmt.Errorf("%s has the packages %s and %s", from, refOf(name), ref)
 		}
 		declared = true
-		name = wit.PackageName{Namespace: ref.Namespace, Name: ref.Name, Version: string(m[2])}
+		name = wit.PackageName{Namespace: ref.Namespace, Name: ref.Name, Version: m[2]}
 	}
 	if !declared {
 		return name, nil, fmt.Errorf("%s has no package", from)

@@ -85,7 +85,7 @@ func (l Local) Content(_ context.Context, p Ref, r Release) ([]byte, error) {
 		return nil, notFound(p.String()+"@"+r.Version.String(), err)
 	}
 	if d := DigestOf(b); d != r.Digest {
-		return nil, &DigestError{p, r.Version, d, r.Digest}
+		return nil, fmt.Errorf("%s: %w", l.file(p, r.Version), &DigestError{p, r.Version, d, r.Digest})
 	}
 	return b, nil
 }

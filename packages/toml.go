@@ -1,6 +1,7 @@
 package packages
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -10,6 +11,9 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
+// byteOrderMark is what editors may begin a file with. It means nothing.
+const byteOrderMark = "\ufeff"
+
 // decodeTOML reads a document. Its errors have the position, and nothing of the text,
 // which may hold secrets. It is not decoded into structs, since go-toml finds their
 // fields in any case, and other readers of these files do not.
@@ -18,7 +22,7 @@ func decodeTOML(b []byte, limit int) (map[string]any, error) {
 		return nil, fmt.Errorf("has more than %d bytes", limit)
 	}
 	var top map[string]any
-	err := toml.Unmarshal(b, &top)
+	err := toml.Unmarshal(bytes.TrimPrefix(b, []byte(byteOrderMark)), &top)
 	var d *toml.DecodeError
 	if errors.As(err, &d) {
 		row, column := d.Position()

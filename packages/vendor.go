@@ -98,7 +98,7 @@ func vendorConfig(lock *Lock) []byte {
 		}
 	}
 	var b strings.Builder
-	b.WriteString("# Written by 'ashlar pkg vendor', which uses the folder without this file. For wkg:\n#   wkg --config " + VendorFolder + "/config.toml ...\n")
+	b.WriteString("# Written by 'ashlar pkg vendor', which uses the folder without this file. For wkg:\n#   wkg fetch --config " + VendorFolder + "/config.toml\n")
 	if len(overrides) > 0 {
 		b.WriteString("\n[package_registry_overrides]\n")
 	}
