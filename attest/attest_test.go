@@ -453,6 +453,7 @@ func TestFindSource(t *testing.T) {
 	}
 	run("remote", "add", "origin", "https://user:secret@git.example/acme/app.git")
 	write("main.go", "x")
+	run("config", "status.showUntrackedFiles", "no") // has no say in this
 	want.URI, want.Modified = "git+https://git.example/acme/app.git", true
 	if diff := cmp.Diff(want, find()); diff != "" {
 		t.Errorf("modified (-want +got):\n%s", diff)

@@ -50,7 +50,7 @@ func FindSource(ctx context.Context, dir, name string) (*Source, error) {
 	}
 	s.Path = strings.TrimSuffix(s.Path, "/")
 	// What a build writes is no source.
-	status, err := git(ctx, dir, "status", "--porcelain", "--", ".", ":(exclude)build")
+	status, err := git(ctx, dir, "status", "--porcelain", "--untracked-files=normal", "--ignore-submodules=none", "--", ".", ":(exclude)build")
 	if err != nil {
 		return nil, err
 	}
