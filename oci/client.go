@@ -121,7 +121,7 @@ func NewClient(o Options) (*Client, error) {
 		agent = "ashlar"
 	}
 	c.auth = &auth.Client{
-		Client:     &http.Client{Transport: newTransport(roots, c.schemes, c.backoff, c.idle)},
+		Client:     &http.Client{Transport: newTransport(roots, c.schemes, c.backoff, c.idle), CheckRedirect: checkRedirect},
 		Header:     http.Header{"User-Agent": {agent}},
 		Cache:      auth.NewCache(),
 		ClientID:   "ashlar",

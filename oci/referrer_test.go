@@ -104,6 +104,14 @@ func TestReferrersOffline(t *testing.T) {
 		t.Errorf("never listed: %v", err)
 	}
 	want := readAll(t, c, tagged, "")
+	// What was seen is for a registry that can't be reached, not for one that says no.
+	p.set(func(w http.ResponseWriter, r *http.Request) bool {
+		w.WriteHeader(http.StatusForbidden)
+		return true
+	})
+	if refs, err := c.Referrers(t.Context(), p.ref, ""); err == nil {
+		t.Errorf("by digest from a registry that refuses: %v", refs)
+	}
 	p.reg.Close()
 	if diff := cmp.Diff(want, readAll(t, offline, p.ref, "")); diff != "" || len(want) != 1 {
 		t.Errorf("offline: %s", diff)
@@ -310,6 +318,21 @@ func TestReferrerAnswers(t *testing.T) {
 		}
 		return false
 	})
+	// One that takes what is attached and lists nothing.
+	forgets := publish(t, bigModule(100), ocitest.Options{})
+	forgets.set(func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.Contains(r.URL.Path, "/referrers/") {
+			w.Header().Set("OCI-Subject", forgets.ref.Digest.String())
+			return false
+		}
+		w.Header().Set("Content-Type", v1.MediaTypeImageIndex)
+		fmt.Fprintf(w, `{"schemaVersion":2,"mediaType":%q,"manifests":[]}`, v1.MediaTypeImageIndex)
+		return true
+	})
+	if r, err := client(t, oci.Options{RetryWait: 1}).Attach(t.Context(), forgets.ref, note("x")); err == nil || !strings.Contains(err.Error(), "does not list it") {
+		t.Errorf("attached %v, which is not listed: %v", r, err)
+	}
+
 	var un *oci.UnauthorizedError
 	if _, err := client(t, oci.Options{}).Referrers(t.Context(), p.ref, ""); !errors.As(err, &un) {
 		t.Errorf("a registry that refuses: %v", err)

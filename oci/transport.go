@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -235,6 +236,24 @@ func (g *schemes) isPlain(ctx context.Context, host string) (bool, error) {
 func speaksHTTP(err error) bool {
 	var record tls.RecordHeaderError
 	return errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record) || strings.Contains(err.Error(), "first record does not look like a TLS handshake")
+}
+
+// checkRedirect follows what [checkPlace] allows, and no more than other clients do.
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	const maxRedirects = 10
+	if len(via) >= maxRedirects {
+		return fmt.Errorf("more than %d redirects", maxRedirects)
+	}
+	return checkPlace(via[0].URL, req.URL)
+}
+
+// checkPlace refuses to be sent to this machine by a registry that is elsewhere: what
+// listens here may take for granted that nobody else can speak to it.
+func checkPlace(from, to *url.URL) error {
+	if loopback(strings.ToLower(to.Host)) && !loopback(strings.ToLower(from.Host)) {
+		return fmt.Errorf("%s sends requests on to %s, which is this machine", from.Host, to.Host)
+	}
+	return nil
 }
 
 // loopback reports whether a host is this machine.

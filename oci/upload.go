@@ -143,8 +143,11 @@ func (u *upload) locate(resp *http.Response) error {
 	if err != nil {
 		return fmt.Errorf("the registry does not say where to upload to: %w", err)
 	}
-	// Behind a proxy that ends TLS, some forget the port.
 	asked := resp.Request.URL
+	if err := checkPlace(asked, location); err != nil {
+		return err
+	}
+	// Behind a proxy that ends TLS, some forget the port.
 	if location.Port() == "" && location.Scheme == asked.Scheme && location.Hostname() == asked.Hostname() {
 		location.Host = asked.Host
 	}
