@@ -267,7 +267,7 @@ func (r *rule) tooOld(c claim, now time.Time) string {
 	case c.at.IsZero():
 		return "does not say when it signed, which max-age asks for"
 	case age > r.maxAge:
-		return "signed at " + c.at.UTC().Format(time.RFC3339) + ", longer ago than max-age allows"
+		return "signed at " + c.at.UTC().Format(time.RFC3339) + ", longer ago than max-age allows ('ashlar sign --force' renews it)"
 	case age < -skew:
 		return "says that it signed at " + c.at.UTC().Format(time.RFC3339) + ", which is in the future"
 	}
