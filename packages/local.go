@@ -161,27 +161,58 @@ func parseBundles(b []byte) ([]*signature.Bundle, error) {
 	return all, nil
 }
 
-// Attach adds a record to the file of records.
-func (l Local) Attach(ctx context.Context, p Ref, r Release, b *signature.Bundle) error {
+// Attach adds a record to the file of records. Several may do so at once.
+func (l Local) Attach(_ context.Context, p Ref, r Release, b *signature.Bundle) error {
 	if st := b.Unverified(); st == nil || st.PredicateType != signature.PredicateYank {
 		return errors.New("a folder keeps records of what is yanked, and no other bundles")
 	}
-	all, err := l.Bundles(ctx, p, r, signature.PredicateYank)
+	file := l.yankedFile(p, r.Version)
+	old, err := readFile(file, maxYanked)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	all, err := parseBundles(old)
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	added, err := encodeBundles(b)
 	if err != nil {
 		return err
 	}
-	var file []byte
-	for _, b := range append(all, b) {
-		var line bytes.Buffer
-		if err := json.Compact(&line, b.Encode()); err != nil {
-			return err
+	if len(old)+len(added) > maxYanked {
+		return fmt.Errorf("%s would have more than %d bytes", file, maxYanked)
+	}
+	if lines := bytes.Count(old, []byte("\n")); len(old) == 0 || lines == len(all) && bytes.HasSuffix(old, []byte("\n")) {
+		return appendFile(file, added)
+	}
+	// It was written by hand, perhaps on several lines.
+	if added, err = encodeBundles(append(all, b)...); err != nil {
+		return err
+	}
+	return replaceFile(file, added)
+}
+
+// encodeBundles writes bundles, one a line.
+func encodeBundles(all ...*signature.Bundle) ([]byte, error) {
+	var lines bytes.Buffer
+	for _, b := range all {
+		if err := json.Compact(&lines, b.Encode()); err != nil {
+			return nil, err
 		}
-		file = append(append(file, line.Bytes()...), '\n')
+		lines.WriteByte('\n')
 	}
-	if len(file) > maxYanked {
-		return fmt.Errorf("%s would have more than %d bytes", l.yankedFile(p, r.Version), maxYanked)
+	return lines.Bytes(), nil
+}
+
+// appendFile adds to a file, which is made if it is not there. What others add at the same
+// time stays.
+func appendFile(path string, content []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
 	}
-	return replaceFile(l.yankedFile(p, r.Version), file)
+	_, err = f.Write(content)
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 // createFile creates a file, which is whole as soon as it is there.

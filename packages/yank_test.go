@@ -1,6 +1,7 @@
 package packages
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -157,6 +158,52 @@ func TestYankLocal(t *testing.T) {
 	}
 	if _, err := SetYank(ctx, p.registry, ref, mustVersion(t, "9.0.0"), Yank{}, k); !errors.Is(err, ErrNotFound) {
 		t.Errorf("of what is not there: %v", err)
+	}
+}
+
+// TestYankAtOnce has several sign at the same time: no record is lost.
+func TestYankAtOnce(t *testing.T) {
+	ctx, ref, version, k := context.Background(), mustRef(t, "a:b"), mustVersion(t, "1.0.0"), generateKey(t)
+	l := Local(t.TempDir())
+	r, err := l.Publish(ctx, ref, version, []byte("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const signers = 8
+	errs := make(chan error)
+	for range signers {
+		go func() {
+			_, err := SetYank(ctx, l, ref, version, Yank{Yanked: true, SignedAt: at(1)}, k)
+			errs <- err
+		}()
+	}
+	for range signers {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	if all, err := l.Bundles(ctx, ref, r, ""); err != nil || len(all) != signers {
+		t.Errorf("%d records (%v), expected %d", len(all), err, signers)
+	}
+	// One that was put there by hand, on several lines.
+	all, err := l.Bundles(ctx, ref, r, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := json.Indent(&b, all[0].Encode(), "", " "); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]int{b.String(): 2, b.String() + "\n": 2, "": 1} {
+		if err := os.WriteFile(l.yankedFile(ref, version), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Attach(ctx, ref, r, all[0]); err != nil {
+			t.Fatal(err)
+		}
+		if all, err := l.Bundles(ctx, ref, r, ""); err != nil || len(all) != want {
+			t.Errorf("%.20q: %d records (%v), expected %d", text, len(all), err, want)
+		}
 	}
 }
 
