@@ -324,7 +324,7 @@ func TestGuestCalls(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			g := startGuest(t, plainEcho{}, store{}, "1")
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 			defer cancel()
 			err := g.world.Run(ctx, test.args)
 			if test.trap != "" {
