@@ -51,12 +51,15 @@ func (p *publishFlags) publish(ctx context.Context, s *streams, client *packages
 // prepare compares what is to be published with what there is.
 func (p *publishFlags) prepare(ctx context.Context, client *packages.Client, b []byte) (*packages.Publication, error) {
 	name := p.name
-	if name == "" {
-		r, world, err := wit.Decode(b)
-		if err != nil || world != nil {
+	switch r, world, err := wit.Decode(b); {
+	case err != nil || world != nil:
+		if name == "" {
 			return nil, usageError("only WIT packages say what they are called; name the package, with --package namespace:name@version")
 		}
+	case name == "":
 		name = r.Main.Name.String()
+	case name != r.Main.Name.String():
+		return nil, usageError("it is the WIT package %s, and nobody could use it as %s", r.Main.Name, name)
 	}
 	refText, versionText, ok := strings.Cut(name, "@")
 	ref, err := packages.ParseRef(refText)

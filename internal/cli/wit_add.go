@@ -178,8 +178,12 @@ func (p *packageFlags) findWIT(ctx context.Context, client *packages.Client, spe
 		return nil, artifactError(err)
 	}
 	decoded, world, err := wit.Decode(b)
-	if err == nil && world != nil {
+	name := wit.PackageName{Namespace: r.Package.Namespace, Name: r.Package.Name, Version: r.Version.String()}
+	switch {
+	case err == nil && world != nil:
 		err = errors.New("is a component, not a WIT package")
+	case err == nil && decoded.Main.Name != name:
+		err = fmt.Errorf("its content is package %s", decoded.Main.Name)
 	}
 	if err != nil {
 		return nil, withCode(exitInvalid, fmt.Errorf("%s@%s: %w", r.Package, r.Version, err))

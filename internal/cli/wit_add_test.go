@@ -9,6 +9,30 @@ import (
 	"github.com/ashlar-wasm/ashlar/packages"
 )
 
+// TestWitMisnamed has a package under another name than its own: nobody could use it.
+func TestWitMisnamed(t *testing.T) {
+	const app = "package my:app@0.1.0;\nworld app { }\n"
+	packageProject(t, map[string]string{
+		"time/t.wit":   "package folder:time@0.1.0;\ninterface clock { now: func() -> u64; }",
+		"main/app.wit": app,
+	})
+	for _, name := range []string{"folder:other@0.1.0", "folder:time@0.2.0"} {
+		if errs := runFails(t, "pkg", "publish", "--package", name, "time"); !strings.Contains(errs, "it is the WIT package folder:time@0.1.0") {
+			t.Errorf("%s: %s", name, errs)
+		}
+	}
+	runOK(t, "pkg", "publish", "--package", "folder:time@0.1.0", "time")
+	if err := os.Rename("registry/folder/time", "registry/folder/other"); err != nil {
+		t.Fatal(err)
+	}
+	if errs := runFails(t, "wit", "add", "-d", "main", "folder:other"); !strings.Contains(errs, "folder:other@0.1.0: its content is package folder:time@0.1.0") {
+		t.Errorf("add: %s", errs)
+	}
+	if got := string(read(t, "main/app.wit")); got != app {
+		t.Errorf("the text is %s", got)
+	}
+}
+
 func TestWitAdd(t *testing.T) {
 	packageProject(t, map[string]string{
 		"log/log.wit":     "package acme:log@1.2.0;\ninterface logger { log: func(text: string); }",
