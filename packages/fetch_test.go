@@ -258,7 +258,8 @@ func TestFetchEmbeddedParts(t *testing.T) {
 		one   = "package acme:one@1.0.0;\ninterface i { use acme:time/clock@0.1.0.{instant}; f: func() -> instant; }"
 		two   = "package acme:two@1.0.0;\ninterface i { use acme:time/clock@0.1.0.{tick, timer}; use acme:time/zone@0.1.0.{at}; f: func(t: borrow<timer>, a: at) -> tick; }"
 		three = "package acme:three@1.0.0;\ninterface i { use acme:time/clock@0.1.0.{tick}; f: func() -> tick; }"
-		app   = "package my:app@0.1.0;\nworld app { import acme:one/i@1.0.0; import acme:two/i@1.0.0; }"
+		zed   = "package acme:zed@1.0.0;\ninterface i { use acme:time/clock@0.1.0.{tick}; f: func() -> tick; }"
+		app   = "package my:app@0.1.0;\nworld app { import acme:one/i@1.0.0; import acme:two/i@1.0.0; import acme:zed/i@1.0.0; }"
 	)
 	remove := func(p *project, name string) {
 		if err := os.RemoveAll(filepath.Join(string(p.registry), "acme", name)); err != nil {
@@ -266,7 +267,7 @@ func TestFetchEmbeddedParts(t *testing.T) {
 		}
 	}
 	p := newProject(t, map[string]string{"wit/app.wit": app})
-	publishWIT(t, p.registry, base, time, one, two)
+	publishWIT(t, p.registry, base, time, one, two, zed)
 	remove(p, "time")
 	remove(p, "base")
 	p.mustFetch()
