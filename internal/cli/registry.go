@@ -197,7 +197,7 @@ func (r *registries) load(ctx context.Context, s *streams, word string, limit by
 // namesPackage tells whether a word of the command line names a package, and no file.
 func namesPackage(word string) bool {
 	_, err := os.Lstat(word)
-	return err != nil && packagePattern.MatchString(word)
+	return err != nil && packagePattern.MatchString(word) && !strings.HasPrefix(word, "oci:") // which is a layout
 }
 
 // loadPackage gets the highest version of a package that matches, and says which it is.
