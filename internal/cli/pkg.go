@@ -158,6 +158,9 @@ name, version and digest. A file that ends with .wit gets the text of a WIT pack
 			if err != nil {
 				return err
 			}
+			if err := checkNamed(&r, b); err != nil {
+				return err
+			}
 			if strings.HasSuffix(out, ".wit") {
 				if b, err = packageText(spec.Ref, b); err != nil {
 					return err
@@ -193,6 +196,20 @@ func writeWhole(name string, b []byte) error {
 		_, err := f.Write(b)
 		return err
 	})
+}
+
+// checkNamed refuses a WIT package that is another than was asked for: what signs it
+// does not say where it is. A component has no name that could be compared.
+func checkNamed(r *packages.Resolution, b []byte) error {
+	decoded, world, err := wit.Decode(b)
+	if err != nil || world != nil {
+		return nil
+	}
+	name := wit.PackageName{Namespace: r.Package.Namespace, Name: r.Package.Name, Version: r.Version.String()}
+	if decoded.Main.Name != name {
+		return fmt.Errorf("%s: its content is package %s", name, decoded.Main.Name)
+	}
+	return nil
 }
 
 // packageText returns the WIT of a package or component.

@@ -334,4 +334,11 @@ func TestTrustOfMovingVersions(t *testing.T) {
 	// Now the tag has moved for good.
 	moved.Store(true)
 	refusedBecause(t, "refused", "pkg", "get", "-o", "other.wasm", "acme:log@1.2.0")
+
+	// What is signed as one version is not another.
+	moved.Store(false)
+	expect(t, 0, "copy", reg.Host+"/acme/log:1.2.0", reg.Host+"/acme/log:1.3.0")
+	if _, errs := expect(t, exitFailure, "pkg", "get", "-o", "other.wasm", "acme:log@1.3.0"); !strings.Contains(errs, "acme:log@1.3.0: its content is package acme:log@1.2.0") {
+		t.Errorf("an old version under a new tag: %s", errs)
+	}
 }
