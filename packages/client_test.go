@@ -203,6 +203,10 @@ x = 1
 	if _, l, err := c.Source(ctx, mustRef(t, "other:x")); err != nil || l.Host != "ghcr.example" {
 		t.Errorf("offline: %+v (%v)", l, err)
 	}
+	stale := `{"fetched": "2020-01-01T00:00:00Z"}`
+	if err := os.WriteFile(c.metadataFile(empty), []byte(stale), 0o666); err != nil {
+		t.Fatal(err)
+	}
 	if _, l, err := c.Source(ctx, mustRef(t, "empty:x")); err != nil || l.Host != empty {
 		t.Errorf("offline: %+v (%v)", l, err)
 	}

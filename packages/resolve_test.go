@@ -3,6 +3,7 @@ package packages
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -13,6 +14,40 @@ func (s tags) Release(ctx context.Context, p Ref, v Version) (Release, error) {
 	r, err := s.Local.Release(ctx, p, v)
 	r.Manifest = DigestOf([]byte("manifest of " + r.Digest))
 	return r, err
+}
+
+// taggedClient finds such a registry, which is called r.
+func taggedClient(t *testing.T, registry Local) *Client {
+	t.Helper()
+	config := mustConfig(t, "default_registry = 'r'\n[namespace_registries]\nacme = { registry = 'r', metadata = { preferredProtocol = 'oci' } }")
+	c, err := NewClient(ClientOptions{Config: config, OpenOCI: func(OCIRegistry) (Source, error) { return tags{registry}, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestFetchRefused has a package that may not be taken from its registry: what others
+// carry of it does not take its place, though the error says that something is missing.
+func TestFetchRefused(t *testing.T) {
+	p := newProject(t, map[string]string{"wit/app.wit": "package my:app;\nworld app { import acme:log/logger@1.2.0; }"})
+	publishWIT(t, p.registry, timeWIT, logWIT)
+	o := p.options(false)
+	o.Resolver.Client = taggedClient(t, p.registry)
+	var asked []string
+	o.Resolver.Verify = func(_ context.Context, r *Resolution) (string, error) {
+		if asked = append(asked, r.Package.Name); r.Package.Name == "time" {
+			return "", ErrNotFound
+		}
+		return "somebody", nil
+	}
+	var refused *RefusedError
+	if _, err := Fetch(context.Background(), o); !errors.As(err, &refused) || refused.Package.Name != "time" {
+		t.Errorf("refused: %v", err)
+	}
+	if got := strings.Join(asked, " "); got != "log time" {
+		t.Errorf("asked about %s", got)
+	}
 }
 
 // TestResolveChanged has a version change after a lock was written.

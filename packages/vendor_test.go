@@ -52,6 +52,22 @@ func TestVendor(t *testing.T) {
 	if existsIn(string(folder), "not") {
 		t.Error("what no lock has is still there")
 	}
+	// What may not be taken is not, even if a lock has it.
+	if err := os.Remove(folder.file(ref, version)); err != nil {
+		t.Fatal(err)
+	}
+	distrust := func() error {
+		r := p.options(false).Resolver
+		r.Client = taggedClient(t, p.registry)
+		r.Verify = func(context.Context, *Resolution) (string, error) { return "", ErrNotFound }
+		_, err := Vendor(ctx, r, string(folder))
+		return err
+	}
+	var refused *RefusedError
+	if err := distrust(); !errors.As(err, &refused) || existsIn(string(folder), "acme/log/1.2.0.wasm") {
+		t.Errorf("not to be trusted: %v", err)
+	}
+	expect("acme:log")
 	// A registry that has something else by now is of no use, and harms nothing.
 	if err := os.WriteFile(p.registry.file(ref, version), []byte("another"), 0o666); err != nil {
 		t.Fatal(err)

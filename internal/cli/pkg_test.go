@@ -3,9 +3,12 @@ package cli
 import (
 	"bytes"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/ashlar-wasm/ashlar/internal/guests"
@@ -375,5 +378,30 @@ func TestRegistryFolder(t *testing.T) {
 	}
 	if errs := runFails(t, "pkg", "list", "some:time"); !strings.Contains(errs, "no registry is known for some:time") || !strings.Contains(errs, "ashlar pkg config set some REGISTRY") {
 		t.Errorf("no registry: %s", errs)
+	}
+}
+
+// TestPackageOffline reaches for nothing, not even for what a registry says of itself.
+func TestPackageOffline(t *testing.T) {
+	packageProject(t, map[string]string{"wit/app.wit": "package my:app@0.1.0;\nworld app { import acme:log/logger@1.2.0; }"})
+	var asked atomic.Int32
+	registry := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.WriteHeader(http.StatusNotFound)
+	}))
+	defer registry.Close()
+	write(t, "config.toml", "default_registry = '"+strings.TrimPrefix(registry.URL, "http://")+"'\n")
+	for _, args := range [][]string{
+		{"pkg", "get", "acme:log"}, {"pkg", "get", "acme:log@=1.2.0"}, {"pkg", "list", "acme:log"}, {"pkg", "info", "acme:log"}, {"run", "--offline", "acme:log@=1.2.0"},
+		{"wit", "fetch"}, {"wit", "update"}, {"wit", "add", "acme:log@=1.2.0"}, {"wit", "build"}, {"wit", "publish"}, {"pkg", "update"}, {"pkg", "vendor"},
+	} {
+		runFails(t, append(args, "--offline")...)
+		if n := asked.Swap(0); n > 0 {
+			t.Errorf("%s asks %d times", args, n)
+		}
+	}
+	runFails(t, "pkg", "list", "acme:log")
+	if asked.Load() == 0 {
+		t.Error("nothing is asked for at all")
 	}
 }

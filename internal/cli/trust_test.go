@@ -250,6 +250,7 @@ func TestTrustOfPackages(t *testing.T) {
 	host := packageProject(t, map[string]string{
 		"log/l.wit":   "package acme:log@1.2.0;\ninterface logger { log: func(text: string); }",
 		"wit/app.wit": "package my:app@0.1.0;\nworld app { import acme:log/logger@1.2.0; }",
+		"ashlar.toml": "name = \"app\"\nworld = \"app\"\nwit = \"wit\"\nlanguage = \"rust\"\n[build]\ncommand = [\"no-such-command\"]\n",
 	})
 	t.Setenv(keysVariable, "keys")
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
@@ -257,7 +258,11 @@ func TestTrustOfPackages(t *testing.T) {
 	expect(t, 0, "pkg", "publish", "log")
 	writeTrust(t, "trust.yaml", "packages: ['acme:*']\nkeys: [keys/alice.pub]")
 	t.Setenv(trustVariable, "trust.yaml")
-	for _, args := range [][]string{{"pkg", "get", "-o", "log.wasm", "acme:log"}, {"run", "acme:log"}, {"wit", "fetch"}, {"wit", "build", "-o", "app.wasm"}} {
+	for _, args := range [][]string{
+		{"pkg", "get", "-o", "log.wasm", "acme:log"}, {"run", "acme:log"}, {"wit", "fetch"}, {"wit", "build", "-o", "app.wasm"},
+		{"wit", "update"}, {"pkg", "update"}, {"pkg", "vendor"}, {"build", "-q"},
+		{"wit", "add", "--import", "no-such", "acme:log"}, // nobody looks into it
+	} {
 		refusedBecause(t, "acme:log ("+host+"/acme/log@sha256:", args...)
 	}
 	for _, name := range []string{"log.wasm", "app.wasm", "wit/deps"} {
