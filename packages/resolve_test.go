@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/ashlar-wasm/ashlar/wit"
 )
 
 // tags is an OCI registry that knows a folder, in which versions may change.
@@ -96,6 +98,29 @@ func TestResolveChanged(t *testing.T) {
 		var digest *DigestError
 		if err := take(r, other); !errors.As(err, &digest) {
 			t.Errorf("%s: not updated: %v", name, err)
+		}
+	}
+}
+
+// TestFetchMisnamed has a registry with the content of another package, or version.
+func TestFetchMisnamed(t *testing.T) {
+	p := newProject(t, map[string]string{"wit/app.wit": "package my:app;\nworld app { import acme:time/clock@0.1.0; }"})
+	publishWIT(t, p.registry, timeWIT, logWIT)
+	ref, version := mustRef(t, "acme:time"), mustVersion(t, "0.1.0")
+	for _, text := range []string{strings.Replace(timeWIT, "acme:time", "acme:tide", 1), strings.Replace(timeWIT, "0.1.0", "0.2.0", 1), "package acme:time;\ninterface clock { }"} {
+		r, err := wit.ParseText("p.wit", text, wit.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := wit.Encode(r.Main)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := replaceFile(p.registry.file(ref, version), b); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.fetch(false); err == nil || !strings.Contains(err.Error(), "acme:time@0.1.0: its content is package "+r.Main.Name.String()) {
+			t.Errorf("%s: %v", r.Main.Name, err)
 		}
 	}
 }
