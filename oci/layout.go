@@ -76,7 +76,8 @@ func (l *layout) open(create bool) error {
 			return err
 		}
 	case missing(err):
-		return fmt.Errorf("no OCI layout: there is no file %s", v1.ImageLayoutFile)
+		// Who began to write one may have been stopped.
+		return fmt.Errorf("%w: no OCI layout: there is no file %s", ErrNotFound, v1.ImageLayoutFile)
 	case err != nil:
 		return err
 	default:
