@@ -73,8 +73,8 @@ func newPkgUpdate(s *streams) *cobra.Command {
 		Short: "Take newer versions of packages that WIT uses",
 		Long: `Take the highest compatible versions of the packages that folders of WIT use, all or
 those that are named. WIT refers to packages by their exact versions, so that its text is
-changed; then it is fetched anew, whatever the locks say. What can't be fetched leaves
-everything as it was. 'ashlar wit update' does not change text.
+changed; then it is fetched anew, whatever the locks say. A folder for which that can't
+be done stays as it was. 'ashlar wit update' does not change text.
 
 ` + witDirHelp,
 		RunE: func(c *cobra.Command, args []string) error {
