@@ -242,6 +242,7 @@ func TestReferrerLies(t *testing.T) {
 		{"101 layers", "101 layers", manifest(about(p.ref), strings.Repeat(layer(2)+",", 100)+layer(2)), "", true},
 		{"a large manifest", "has 4194305 bytes", []byte("{}"), fmt.Sprintf(`{"mediaType":%q,"digest":%q,"size":4194305,"artifactType":"x/y"}`, oci.MediaTypeManifest, sum("{}")), false},
 		{"less than nothing", "-1 bytes", []byte("{}"), fmt.Sprintf(`{"mediaType":%q,"digest":%q,"size":-1,"artifactType":"x/y"}`, oci.MediaTypeManifest, sum("{}")), false},
+		{"an index", "no image manifest", []byte(strings.Replace(string(manifest(about(p.ref), layer(2))), "{", `{"manifests":[],`, 1)), "", true},
 		{"no JSON", "", []byte("{"), "", true},
 		{"another digest", "", []byte("{}"), `{"mediaType":"` + oci.MediaTypeManifest + `","digest":"` + sum("other") + `","size":2,"artifactType":"x/y"}`, false},
 		{"no digest", "", []byte("{}"), `{"mediaType":"` + oci.MediaTypeManifest + `","digest":"sha256:..","size":2,"artifactType":"x/y"}`, false},

@@ -105,3 +105,31 @@ func TestOthersMayNotWrite(t *testing.T) {
 		t.Errorf("the folder of somebody else: %v", err)
 	}
 }
+
+// What one repository says is not said of another, nor one registry of another.
+func TestRepositoriesApart(t *testing.T) {
+	c, err := cache.Open(cache.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	d := digest.FromString("x")
+	own, err := c.Host("r.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(own.SetTag("a/b", "1", d), own.SetReferrers("a/b", d, []byte("[]"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range [][2]string{{"r.example", "a/b"}, {"r.example", "a"}, {"r.example", "a/c"}, {"r.example", "a/b/c"}, {"r.example:443", "a/b"}} {
+		h, err := c.Host(at[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, tag := h.Tag(at[1], "1")
+		_, list := h.Referrers(at[1], d)
+		if is := at == [2]string{"r.example", "a/b"}; errors.Is(tag, fs.ErrNotExist) == is || errors.Is(list, fs.ErrNotExist) == is {
+			t.Errorf("%s: %v, %v", at, tag, list)
+		}
+	}
+}
