@@ -91,6 +91,66 @@ func referrersOf(t *testing.T, ref string) map[string]*oci.Attachment {
 	return all
 }
 
+// attach attaches something to an artifact, as anybody may.
+func attach(t *testing.T, ref, kind string, content []byte) {
+	t.Helper()
+	r, err := oci.ParseReference(ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := oci.NewClient(oci.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Attach(t.Context(), r, oci.Attachment{ArtifactType: kind, Content: content}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func manifestDigest(t *testing.T, ref string) string {
+	t.Helper()
+	r, err := oci.ParseReference(ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := oci.NewClient(oci.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := client.Describe(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.Descriptor.Digest.Encoded()
+}
+
+// TestSBOMOfStrangers has others attach whatever they like: what is printed is the one
+// about the component.
+func TestSBOMOfStrangers(t *testing.T) {
+	attestedProject(t)
+	plain := ocitest.Start(t, ocitest.Options{Referrers: true}).Host + "/acme/app:plain"
+	expect(t, 0, "push", filepath.Join("build", "app.wasm"), plain)
+	out, _ := expect(t, 0, "sbom", plain)
+	attach(t, plain, attest.MediaTypeSBOM, []byte("no JSON"))
+	for i := range 3 {
+		attach(t, plain, attest.MediaTypeSBOM, fmt.Appendf(nil, `{"bomFormat": "CycloneDX", "serialNumber": "%d"}`, i))
+	}
+	k, err := signature.Generate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, predicate := range []string{`{"bomFormat": "none"}`, `{}`} {
+		b, err := signature.Sign(t.Context(), k, &signature.Statement{Subjects: []signature.Subject{{Digest: map[string]string{"sha256": manifestDigest(t, plain)}}}, PredicateType: signature.PredicateSBOM, Predicate: json.RawMessage(predicate)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		attach(t, plain, signature.MediaTypeBundle, b.Encode())
+	}
+	if again, errs := expect(t, 0, "sbom", plain); again != out || !strings.HasSuffix(errs, "NOT signed\n") {
+		t.Errorf("sbom among others: %s%s", again, errs)
+	}
+}
+
 func TestAttest(t *testing.T) {
 	attestedProject(t)
 	// The tag is there only when all else is.

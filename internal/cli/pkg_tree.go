@@ -133,7 +133,7 @@ func lockedFrom(p *packages.LockedPackage) string {
 	case p.Embedded:
 		return "part of what depends on it"
 	case p.Path != "":
-		return p.Path
+		return printable(p.Path)
 	}
-	return p.Registry
+	return printable(p.Registry)
 }

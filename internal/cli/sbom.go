@@ -192,10 +192,8 @@ func signedSBOM(ctx context.Context, client *oci.Client, ref oci.Reference, a *o
 			}
 		}
 		if other == nil && !known {
-			other, err = newFoundSBOM(st.Predicate, fmt.Sprintf("attached to %s, NOT verified: it names %s, of which the public key is not here (--key names it)", ref, printable(b.bundle.Claimed())))
-			if err != nil {
-				return nil, err
-			}
+			// What a stranger wrote may be anything.
+			other, _ = newFoundSBOM(st.Predicate, fmt.Sprintf("attached to %s, NOT verified: it names %s, of which the public key is not here (--key names it)", ref, printable(b.bundle.Claimed())))
 		}
 	}
 	return other, nil
@@ -214,23 +212,36 @@ func newFoundSBOM(b json.RawMessage, origin string) (*foundSBOM, error) {
 	return &foundSBOM{text.Bytes(), origin}, nil
 }
 
-// plainSBOM returns an SBOM that nobody signed, or nil if there is none.
+// maxPlainSBOMs is how many of the SBOMs that nobody signed are looked at.
+const maxPlainSBOMs = 16
+
+// plainSBOM returns an SBOM that nobody signed, one that says that it is about the
+// component if there is one, or nil if there is none. Anybody may have attached anything,
+// so that what can't be read is none.
 func plainSBOM(ctx context.Context, client *oci.Client, ref oci.Reference, a *oci.Artifact) (*foundSBOM, error) {
 	refs, err := client.Referrers(ctx, ref, attest.MediaTypeSBOM)
-	if err != nil || len(refs) == 0 {
-		return nil, err
-	}
-	attached, err := client.ReadReferrer(ctx, ref, refs[0])
-	if err != nil {
-		return nil, err
-	}
-	bom, err := attest.ParseBOM(attached.Content)
 	if err != nil {
 		return nil, err
 	}
 	origin := fmt.Sprintf("attached to %s, NOT signed", ref)
-	if !bom.IsOfDigest(a.Manifest.Layer.Digest.Encoded()) {
-		origin += ", and it does not say that it is about this component"
+	var other *foundSBOM
+	for _, r := range refs[:min(len(refs), maxPlainSBOMs)] {
+		attached, err := client.ReadReferrer(ctx, ref, r)
+		var unfit *oci.ArtifactError
+		if errors.As(err, &unfit) || errors.Is(err, oci.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		bom, err := attest.ParseBOM(attached.Content)
+		switch {
+		case err != nil:
+		case bom.IsOfDigest(a.Manifest.Layer.Digest.Encoded()):
+			return &foundSBOM{attached.Content, origin}, nil
+		case other == nil:
+			other = &foundSBOM{attached.Content, origin + ", and it does not say that it is about this component"}
+		}
 	}
-	return &foundSBOM{attached.Content, origin}, nil
+	return other, nil
 }
