@@ -250,6 +250,7 @@ func (f *fetcher) in(err error) error {
 	return fmt.Errorf("%s: %w", filepath.ToSlash(f.o.Dir), err)
 }
 
+// relative is a path as locks have it.
 func (f *fetcher) relative(target string) (string, error) {
 	base, err := filepath.Abs(f.o.Project)
 	if err != nil {
@@ -259,7 +260,10 @@ func (f *fetcher) relative(target string) (string, error) {
 		return "", err
 	}
 	rel, err := filepath.Rel(base, target)
-	return filepath.ToSlash(rel), err
+	if err != nil {
+		return "", err
+	}
+	return parseLockPath(filepath.ToSlash(rel))
 }
 
 // dependencies finds what the package in a file system refers to, and all that these

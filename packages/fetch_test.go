@@ -304,6 +304,21 @@ func TestFetchEmbeddedParts(t *testing.T) {
 	}
 }
 
+// What no lock can say is not fetched: the lock could not be read again.
+func TestFetchBackslash(t *testing.T) {
+	if filepath.Separator == '\\' {
+		t.Skip("no name has one")
+	}
+	p := newProject(t, map[string]string{
+		"wit/app.wit": "package my:app@0.1.0;\nworld app { import acme:time/clock@0.1.0; }",
+		"a\\b/t.wit":  timeWIT,
+		"wkg.toml":    "[overrides]\n\"acme:time\" = { path = 'a\\b' }\n",
+	})
+	if _, err := p.fetch(false); err == nil || !strings.Contains(err.Error(), "no clean relative path") {
+		t.Errorf("fetched: %v", err)
+	}
+}
+
 // What somebody made at the place of a package is not overwritten.
 func TestFetchInTheWay(t *testing.T) {
 	p := newProject(t, map[string]string{
