@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/ashlar-wasm/ashlar/internal/binary"
+	"github.com/ashlar-wasm/ashlar/signature"
 	"github.com/ashlar-wasm/ashlar/wit"
 )
 
@@ -50,19 +51,20 @@ func (e *BreakingError) Error() string {
 
 // NewPublication compares what is to be published with what there is. The error wraps
 // [ErrExists] if the version is there with other content. A registry without the package
-// is none.
-func NewPublication(ctx context.Context, client *Client, p Ref, v Version, content []byte) (*Publication, error) {
+// is none. Of the resolver it is the client that finds the registry, and TrustedKeys that
+// say whose records of what is yanked are believed.
+func NewPublication(ctx context.Context, r *Resolver, p Ref, v Version, content []byte) (*Publication, error) {
 	out := &Publication{Package: p, Version: v, Digest: DigestOf(content), content: content}
 	var err error
-	if out.source, out.Location, err = client.Source(ctx, p); err != nil {
+	if out.source, out.Location, err = r.Client.Source(ctx, p); err != nil {
 		return nil, err
 	}
-	switch r, err := out.source.Release(ctx, p, v); {
-	case err == nil && r.Digest == out.Digest:
+	switch there, err := out.source.Release(ctx, p, v); {
+	case err == nil && there.Digest == out.Digest:
 		out.Published = true
 		return out, nil
 	case err == nil:
-		return nil, fmt.Errorf("%s@%s %w with other content, %s: versions do not change", p, v, ErrExists, r.Digest)
+		return nil, fmt.Errorf("%s@%s %w with other content, %s: versions do not change", p, v, ErrExists, there.Digest)
 	case !errors.Is(err, ErrNotFound):
 		return nil, err
 	}
@@ -73,7 +75,11 @@ func NewPublication(ctx context.Context, client *Client, p Ref, v Version, conte
 		}
 		return out, err
 	}
-	before, err := out.predecessor(ctx, versions)
+	trusted, err := r.trustedKeys(p, out.Location)
+	if err != nil {
+		return nil, err
+	}
+	before, err := out.predecessor(ctx, versions, trusted)
 	if before == nil || err != nil {
 		return out, err
 	}
@@ -86,7 +92,7 @@ func NewPublication(ctx context.Context, client *Client, p Ref, v Version, conte
 
 // predecessor is the highest of the versions that a version promises to be compatible
 // with, or nil.
-func (p *Publication) predecessor(ctx context.Context, versions []VersionInfo) (*Release, error) {
+func (p *Publication) predecessor(ctx context.Context, versions []VersionInfo, trusted []signature.PublicKey) (*Release, error) {
 	lower := slices.DeleteFunc(slices.Clone(versions), func(o VersionInfo) bool {
 		return o.Yanked || o.Version.precedence(p.Version) >= 0 || wit.VersionTrack(o.Version.String()) != wit.VersionTrack(p.Version.String())
 	})
@@ -96,7 +102,7 @@ func (p *Publication) predecessor(ctx context.Context, versions []VersionInfo) (
 		if err != nil {
 			return nil, err
 		}
-		record, err := Yanked(ctx, p.source, p.Package, release, nil)
+		record, err := Yanked(ctx, p.source, p.Package, release, trusted)
 		if err != nil {
 			return nil, err
 		}

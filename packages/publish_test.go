@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/ashlar-wasm/ashlar/internal/guests"
+	"github.com/ashlar-wasm/ashlar/signature"
 	"github.com/ashlar-wasm/ashlar/wit"
 )
 
@@ -51,7 +52,7 @@ func TestPublication(t *testing.T) {
 		{"0.1.9", "", "", ""},
 		{"0.0.2", "", "", ""},
 	} {
-		pub, err := NewPublication(ctx, p.client, ref, mustVersion(t, test.version), witContent(t, text(test.version, test.function)))
+		pub, err := NewPublication(ctx, &Resolver{Client: p.client}, ref, mustVersion(t, test.version), witContent(t, text(test.version, test.function)))
 		if err != nil {
 			t.Errorf("%s: %v", test.version, err)
 			continue
@@ -66,16 +67,31 @@ func TestPublication(t *testing.T) {
 			t.Errorf("%s: predecessor %q, %v; expected %q, %q", test.version, got, err, test.predecessor, test.breaks)
 		}
 	}
+	// What somebody says of a version whom nobody trusts hides it from nobody.
+	stranger, friend := generateKey(t), generateKey(t)
+	if _, err := SetYank(ctx, p.registry, ref, mustVersion(t, "1.5.0"), Yank{Yanked: true, SignedAt: at(1)}, stranger); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		trusted []signature.PublicKey
+		want    string
+	}{{nil, "1.0.0"}, {[]signature.PublicKey{stranger.Public()}, "1.0.0"}, {[]signature.PublicKey{friend.Public()}, "1.5.0"}} {
+		r := &Resolver{Client: p.client, TrustedKeys: func(Ref, string) ([]signature.PublicKey, error) { return test.trusted, nil }}
+		pub, err := NewPublication(ctx, r, ref, mustVersion(t, "1.9.0"), witContent(t, text("1.9.0", "")))
+		if err != nil || pub.Predecessor == nil || pub.Predecessor.String() != test.want {
+			t.Errorf("the predecessor is %v (%v), expected %s", pub.Predecessor, err, test.want)
+		}
+	}
 	// What is there is there.
-	pub, err := NewPublication(ctx, p.client, ref, mustVersion(t, "1.0.0"), witContent(t, text("1.0.0", "now: func() -> u32;")))
+	pub, err := NewPublication(ctx, &Resolver{Client: p.client}, ref, mustVersion(t, "1.0.0"), witContent(t, text("1.0.0", "now: func() -> u32;")))
 	if err != nil || !pub.Published {
 		t.Errorf("the same again: %v (%v)", pub, err)
 	}
-	if _, err := NewPublication(ctx, p.client, ref, mustVersion(t, "1.0.0"), witContent(t, text("1.0.0", ""))); !errors.Is(err, ErrExists) {
+	if _, err := NewPublication(ctx, &Resolver{Client: p.client}, ref, mustVersion(t, "1.0.0"), witContent(t, text("1.0.0", ""))); !errors.Is(err, ErrExists) {
 		t.Errorf("other content: %v", err)
 	}
 	// A package that becomes a component.
-	pub, err = NewPublication(ctx, p.client, ref, mustVersion(t, "2.1.0"), guests.Hello())
+	pub, err = NewPublication(ctx, &Resolver{Client: p.client}, ref, mustVersion(t, "2.1.0"), guests.Hello())
 	if err != nil || len(pub.Breaking) != 1 || pub.Breaking[0].Change != "was a WIT package and is a component" {
 		t.Errorf("a component: %v (%v)", pub, err)
 	}
@@ -84,22 +100,22 @@ func TestPublication(t *testing.T) {
 	if _, err := p.registry.Publish(ctx, hello, mustVersion(t, "1.0.0"), guests.Hello()); err != nil {
 		t.Fatal(err)
 	}
-	pub, err = NewPublication(ctx, p.client, hello, mustVersion(t, "1.0.1"), guests.HelloHTTP())
+	pub, err = NewPublication(ctx, &Resolver{Client: p.client}, hello, mustVersion(t, "1.0.1"), guests.HelloHTTP())
 	if err != nil || !slices.ContainsFunc(pub.Breaking, func(c wit.BreakingChange) bool {
 		return strings.HasPrefix(c.Item, "export wasi:cli/run@0.2.") && c.Change == "is gone"
 	}) {
 		t.Errorf("another component: %v (%v)", pub, err)
 	}
-	pub, err = NewPublication(ctx, p.client, hello, mustVersion(t, "1.0.1"), guests.Hello())
+	pub, err = NewPublication(ctx, &Resolver{Client: p.client}, hello, mustVersion(t, "1.0.1"), guests.Hello())
 	if err != nil || pub.Predecessor == nil || len(pub.Breaking) != 0 {
 		t.Errorf("the same component: %v (%v)", pub, err)
 	}
-	pub, err = NewPublication(ctx, p.client, hello, mustVersion(t, "1.0.1"), guests.Calc())
+	pub, err = NewPublication(ctx, &Resolver{Client: p.client}, hello, mustVersion(t, "1.0.1"), guests.Calc())
 	if err != nil || len(pub.Breaking) != 1 || !strings.Contains(pub.Breaking[0].Change, "can't be compared") {
 		t.Errorf("a component that WIT can't describe: %v (%v)", pub, err)
 	}
 	// A new package has no predecessor, and its folder is not made by asking.
-	pub, err = NewPublication(ctx, p.client, mustRef(t, "acme:other"), mustVersion(t, "1.0.0"), guests.Hello())
+	pub, err = NewPublication(ctx, &Resolver{Client: p.client}, mustRef(t, "acme:other"), mustVersion(t, "1.0.0"), guests.Hello())
 	if err != nil || pub.Predecessor != nil || existsIn(filepath.Join(string(p.registry), "acme"), "other") {
 		t.Errorf("a new package: %v (%v)", pub, err)
 	}

@@ -277,6 +277,15 @@ func (p *LockedPackage) release() Release {
 	return Release{v, p.Digest, p.Manifest}
 }
 
+// trustedKeys are those whose records say what is yanked; nil are anybody's.
+func (r *Resolver) trustedKeys(p Ref, location Location) ([]signature.PublicKey, error) {
+	if r.TrustedKeys == nil {
+		return nil, nil
+	}
+	where := Resolution{Package: p, Location: location}
+	return r.TrustedKeys(p, where.Reference())
+}
+
 // choose returns the highest version that matches and is not yanked. The error may be a
 // *[NoMatchError].
 func (r *Resolver) choose(ctx context.Context, source Source, location Location, p Ref, req Requirement) (Release, error) {
@@ -288,12 +297,9 @@ func (r *Resolver) choose(ctx context.Context, source Source, location Location,
 	if err != nil {
 		return Release{}, err
 	}
-	var trusted []signature.PublicKey
-	if r.TrustedKeys != nil {
-		where := Resolution{Package: p, Location: location}
-		if trusted, err = r.TrustedKeys(p, where.Reference()); err != nil {
-			return Release{}, err
-		}
+	trusted, err := r.trustedKeys(p, location)
+	if err != nil {
+		return Release{}, err
 	}
 	versions = slices.Clone(versions)
 	slices.SortFunc(versions, func(a, b VersionInfo) int { return b.Version.Compare(a.Version) })

@@ -73,7 +73,7 @@ func (p *publishFlags) prepare(ctx context.Context, client *packages.Client, b [
 	if err != nil {
 		return nil, withCode(exitUsage, err)
 	}
-	return packages.NewPublication(ctx, client, ref, v, b)
+	return packages.NewPublication(ctx, p.resolver(client), ref, v, b)
 }
 
 // check refuses what breaks its predecessor, if that is not allowed.

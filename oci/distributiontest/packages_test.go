@@ -71,7 +71,7 @@ func TestPackages(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				publication, err := packages.NewPublication(ctx, client(false), p, v, content)
+				publication, err := packages.NewPublication(ctx, &packages.Resolver{Client: client(false)}, p, v, content)
 				if err != nil {
 					return err
 				}

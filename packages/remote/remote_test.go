@@ -282,7 +282,7 @@ func TestYank(t *testing.T) {
 				t.Errorf("offline: %v", err)
 			}
 			// The next version need not be compatible with what is yanked.
-			next, err := packages.NewPublication(ctx, c, p, packages.Version{Major: 1, Minor: 3}, wasm)
+			next, err := packages.NewPublication(ctx, &packages.Resolver{Client: c}, p, packages.Version{Major: 1, Minor: 3}, wasm)
 			if err != nil || next.Predecessor == nil || next.Predecessor.Minor != 0 {
 				t.Errorf("predecessor %v (%v)", next.Predecessor, err)
 			}
