@@ -14,6 +14,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/ashlar-wasm/ashlar/oci"
+	"github.com/ashlar-wasm/ashlar/oci/bundles"
 	"github.com/ashlar-wasm/ashlar/oci/ocitest"
 	"github.com/ashlar-wasm/ashlar/signature"
 )
@@ -258,7 +259,7 @@ func TestManyBundles(t *testing.T) {
 		if i == 4 {
 			expect(t, 0, "verify", "--key", "alice", name)
 		}
-		content := append(make([]byte, maxBundles/4-1000), byte(i))
+		content := append(make([]byte, bundles.MaxBytes/4-1000), byte(i))
 		if _, err := client.Attach(t.Context(), ref, oci.Attachment{ArtifactType: signature.MediaTypeBundle, Content: content}); err != nil {
 			t.Fatal(err)
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ashlar-wasm/ashlar/oci"
+	"github.com/ashlar-wasm/ashlar/oci/bundles"
 )
 
 // artifactReport is what inspect prints of an artifact in a registry or layout: what
@@ -41,7 +42,7 @@ type referrerReport struct {
 }
 
 // predicateTypes are annotations that say the type of a statement.
-var predicateTypes = []string{"dev.sigstore.bundle.predicateType", predicateAnnotation}
+var predicateTypes = []string{bundles.PredicateAnnotation, predicateAnnotation}
 
 func reportReferrers(refs []oci.Referrer) []referrerReport {
 	var all []referrerReport

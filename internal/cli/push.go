@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ashlar-wasm/ashlar/oci"
+	"github.com/ashlar-wasm/ashlar/oci/bundles"
 	"github.com/ashlar-wasm/ashlar/signature"
 )
 
@@ -122,12 +123,12 @@ func (p *publication) push(ctx context.Context, s *streams, client *oci.Client, 
 		}
 		return client.Push(ctx, ref, p.artifact)
 	}
-	attached, err := attachedBundles(ctx, client, pinned)
+	attached, err := bundles.List(ctx, client, pinned, "")
 	if err != nil {
 		return ref, err
 	}
-	err = signAttachments(ctx, p.attachments, manifest, p.signer, readable(attached), func(ctx context.Context, b *signature.Bundle) error {
-		return attachBundle(ctx, client, pinned, b, time.Now().UTC())
+	err = signAttachments(ctx, p.attachments, manifest, p.signer, bundles.Readable(attached), func(ctx context.Context, b *signature.Bundle) error {
+		return bundles.Attach(ctx, client, pinned, b, time.Now().UTC())
 	})
 	if err != nil {
 		return ref, err

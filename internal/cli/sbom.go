@@ -14,6 +14,7 @@ import (
 
 	"github.com/ashlar-wasm/ashlar/attest"
 	"github.com/ashlar-wasm/ashlar/oci"
+	"github.com/ashlar-wasm/ashlar/oci/bundles"
 	"github.com/ashlar-wasm/ashlar/signature"
 )
 
@@ -173,27 +174,24 @@ func ownKeys() []namedKey {
 // signedSBOM returns an SBOM that somebody signed, one of these keys if possible. It is
 // nil if there is none. known asks for one of the keys.
 func signedSBOM(ctx context.Context, client *oci.Client, ref oci.Reference, a *oci.Artifact, keys []namedKey, known bool) (*foundSBOM, error) {
-	bundles, err := attachedBundles(ctx, client, ref)
+	attached, err := bundles.List(ctx, client, ref, signature.PredicateSBOM)
 	if err != nil {
 		return nil, err
 	}
 	var other *foundSBOM
-	for _, b := range bundles {
-		if b.err != nil {
-			continue
-		}
-		st := b.bundle.Unverified()
-		if st == nil || st.PredicateType != signature.PredicateSBOM || !attest.IsAbout(st, a.ManifestBytes) {
+	for _, b := range bundles.Readable(attached) {
+		st := b.Unverified()
+		if !attest.IsAbout(st, a.ManifestBytes) {
 			continue
 		}
 		for _, k := range keys {
-			if _, err := b.bundle.Verify(a.ManifestBytes, []signature.PublicKey{k.key}); err == nil {
+			if _, err := b.Verify(a.ManifestBytes, []signature.PublicKey{k.key}); err == nil {
 				return newFoundSBOM(st.Predicate, fmt.Sprintf("attached to %s, signed with %s (%s)", ref, k.key.ID(), k.word))
 			}
 		}
 		if other == nil && !known {
 			// What a stranger wrote may be anything.
-			other, _ = newFoundSBOM(st.Predicate, fmt.Sprintf("attached to %s, NOT verified: it names %s, of which the public key is not here (--key names it)", ref, printable(b.bundle.Claimed())))
+			other, _ = newFoundSBOM(st.Predicate, fmt.Sprintf("attached to %s, NOT verified: it names %s, of which the public key is not here (--key names it)", ref, printable(b.Claimed())))
 		}
 	}
 	return other, nil

@@ -2,18 +2,13 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
-	"strings"
-	"sync/atomic"
 	"time"
 
-	"github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/ashlar-wasm/ashlar/oci"
+	"github.com/ashlar-wasm/ashlar/oci/bundles"
 	"github.com/ashlar-wasm/ashlar/signature"
 )
 
@@ -69,12 +64,12 @@ func signArtifact(ctx context.Context, s *streams, client *oci.Client, ref oci.R
 	ref.Digest = a.Descriptor.Digest
 	key := k.Public()
 	if !force {
-		found, err := attachedBundles(ctx, client, ref)
+		found, err := bundles.List(ctx, client, ref, "")
 		if err != nil {
 			return ref, err
 		}
 		for _, f := range found {
-			if v, err := f.verify(a.ManifestBytes, []signature.PublicKey{key}); err == nil && isSignature(v.Statement) {
+			if v, err := f.Verify(a.ManifestBytes, []signature.PublicKey{key}); err == nil && isSignature(v.Statement) {
 				_, err := fmt.Fprintf(s.err, "already signed with %s (%s)\n", key.ID(), key.Algorithm())
 				return ref, err
 			}
@@ -89,100 +84,15 @@ func signArtifact(ctx context.Context, s *streams, client *oci.Client, ref oci.R
 	if err != nil {
 		return ref, err
 	}
-	if err := attachBundle(ctx, client, ref, b, now); err != nil {
+	if err := bundles.Attach(ctx, client, ref, b, now); err != nil {
 		return ref, err
 	}
 	_, err = fmt.Fprintf(s.err, "signed with %s (%s)\n", key.ID(), key.Algorithm())
 	return ref, err
 }
 
-// attachBundle attaches a bundle to an artifact.
-func attachBundle(ctx context.Context, client *oci.Client, ref oci.Reference, b *signature.Bundle, created time.Time) error {
-	annotations := b.Annotations()
-	annotations[v1.AnnotationCreated] = created.Format(time.RFC3339)
-	_, err := client.Attach(ctx, ref, oci.Attachment{
-		ArtifactType: signature.MediaTypeBundle, Content: b.Encode(), Annotations: annotations,
-	})
-	return err
-}
-
 // isSignature reports whether a statement says that the artifact is signed and no
 // more; nil stands for a signature without a statement.
 func isSignature(st *signature.Statement) bool {
 	return st == nil || st.PredicateType == signature.PredicateSign
-}
-
-// attachedBundle is a bundle that is attached to an artifact.
-type attachedBundle struct {
-	referrer oci.Referrer
-	bundle   *signature.Bundle
-	err      error // why the bundle can't be read
-}
-
-func (b *attachedBundle) verify(manifest []byte, keys []signature.PublicKey) (*signature.Verified, error) {
-	if b.err != nil {
-		return nil, b.err
-	}
-	return b.bundle.Verify(manifest, keys)
-}
-
-const (
-	// maxBundles bounds the bytes of all bundles of an artifact.
-	maxBundles    = 64 << 20
-	bundlesAtOnce = 4
-)
-
-// attachedBundles returns the bundles that are attached to an artifact. One that can't
-// be read is an entry with an error, since anybody may have attached it.
-func attachedBundles(ctx context.Context, client *oci.Client, ref oci.Reference) ([]attachedBundle, error) {
-	refs, err := client.Referrers(ctx, ref, "")
-	if err != nil {
-		return nil, err
-	}
-	refs = slices.DeleteFunc(refs, func(r oci.Referrer) bool {
-		return !strings.HasPrefix(r.ArtifactType, "application/vnd.dev.sigstore.bundle")
-	})
-	list := make([]attachedBundle, len(refs))
-	var size atomic.Int64
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(bundlesAtOnce)
-	for i, r := range refs {
-		g.Go(func() error {
-			list[i].referrer = r
-			a, err := client.ReadReferrer(ctx, ref, r)
-			var unfit *oci.ArtifactError
-			switch {
-			case errors.As(err, &unfit), errors.Is(err, oci.ErrNotFound), errors.Is(err, oci.ErrOffline):
-				// Whoever may push may attach what is no good or not there, and what is
-				// not there is not in the cache.
-				list[i].err = err
-			case err != nil:
-				return err
-			case size.Add(int64(len(a.Content))) > maxBundles:
-				return fmt.Errorf("%s: the bundles that are attached have more than %d bytes", ref, maxBundles)
-			default:
-				list[i].bundle, list[i].err = signature.ParseBundle(a.Content)
-			}
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return list, err
-	}
-	// Where nothing is in the cache, nothing is known of what is attached.
-	if len(list) > 0 && !slices.ContainsFunc(list, func(b attachedBundle) bool { return !errors.Is(b.err, oci.ErrOffline) }) {
-		return list, list[0].err
-	}
-	return list, nil
-}
-
-// readable returns the bundles that can be read.
-func readable(attached []attachedBundle) []*signature.Bundle {
-	var list []*signature.Bundle
-	for _, b := range attached {
-		if b.err == nil {
-			list = append(list, b.bundle)
-		}
-	}
-	return list
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ashlar-wasm/ashlar/oci"
+	"github.com/ashlar-wasm/ashlar/oci/bundles"
 	"github.com/ashlar-wasm/ashlar/oci/ocitest"
 	"github.com/ashlar-wasm/ashlar/signature"
 )
@@ -257,7 +258,7 @@ func testSignAndVerify(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	b := statement(string(a.ManifestBytes), signature.PredicateYank)
-	if err := attachBundle(t.Context(), client, to, b, a.Config.Created); err != nil {
+	if err := bundles.Attach(t.Context(), client, to, b, a.Config.Created); err != nil {
 		t.Fatal(err)
 	}
 	r = verifyJSON(t, exitTrust, "--key", nkey, ref)
@@ -276,7 +277,7 @@ func testSignAndVerify(t *testing.T, name string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := attachBundle(t.Context(), client, to, b, at); err != nil {
+		if err := bundles.Attach(t.Context(), client, to, b, at); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ashlar-wasm/ashlar/oci"
+	"github.com/ashlar-wasm/ashlar/oci/bundles"
 	"github.com/ashlar-wasm/ashlar/packages"
 	"github.com/ashlar-wasm/ashlar/signature"
 	"github.com/ashlar-wasm/ashlar/trust"
@@ -164,13 +165,13 @@ func artifactToTrust(ctx context.Context, client *oci.Client, ref *oci.Reference
 	}
 	ref.Digest = a.Descriptor.Digest
 	pinned := *ref
-	bundles := sync.OnceValues(func() ([]*signature.Bundle, error) {
-		found, err := attachedBundles(ctx, client, pinned)
-		return readable(found), err
+	attached := sync.OnceValues(func() ([]*signature.Bundle, error) {
+		list, err := bundles.List(ctx, client, pinned, "")
+		return bundles.Readable(list), err
 	})
 	return trust.Artifact{
 		Reference: trustedName(pinned), Manifest: a.ManifestBytes, Now: time.Now(),
-		Bundles: func(context.Context) ([]*signature.Bundle, error) { return bundles() },
+		Bundles: func(context.Context) ([]*signature.Bundle, error) { return attached() },
 	}, nil
 }
 
@@ -183,10 +184,10 @@ func releaseToTrust(ctx context.Context, r *packages.Resolution) (trust.Artifact
 	if err != nil {
 		return trust.Artifact{}, artifactError(err)
 	}
-	bundles := sync.OnceValues(func() ([]*signature.Bundle, error) { return r.Bundles(ctx) })
+	attached := sync.OnceValues(func() ([]*signature.Bundle, error) { return r.Bundles(ctx) })
 	return trust.Artifact{
 		Reference: r.Reference(), Package: r.Package.String(), Version: r.Version.String(), Manifest: manifest, Now: time.Now(),
-		Bundles: func(context.Context) ([]*signature.Bundle, error) { return bundles() },
+		Bundles: func(context.Context) ([]*signature.Bundle, error) { return attached() },
 	}, nil
 }
 

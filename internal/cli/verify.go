@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ashlar-wasm/ashlar/oci"
+	"github.com/ashlar-wasm/ashlar/oci/bundles"
 	"github.com/ashlar-wasm/ashlar/signature"
 )
 
@@ -127,7 +128,7 @@ func verifyArtifact(ctx context.Context, client *oci.Client, ref oci.Reference, 
 		return nil, err
 	}
 	ref.Digest = a.Descriptor.Digest
-	found, err := attachedBundles(ctx, client, ref)
+	found, err := bundles.List(ctx, client, ref, "")
 	if err != nil {
 		return nil, err
 	}
@@ -140,12 +141,12 @@ func verifyArtifact(ctx context.Context, client *oci.Client, ref oci.Reference, 
 		Signatures: []verifiedBundle{}, Attestations: []verifiedBundle{}, Ignored: []ignoredBundle{},
 	}
 	for _, f := range found {
-		v, err := f.verify(a.ManifestBytes, publicKeys)
+		v, err := f.Verify(a.ManifestBytes, publicKeys)
 		if err != nil {
-			report.Ignored = append(report.Ignored, ignoredBundle{f.referrer.Descriptor.Digest.String(), err.Error()})
+			report.Ignored = append(report.Ignored, ignoredBundle{f.Referrer.Descriptor.Digest.String(), err.Error()})
 			continue
 		}
-		report.add(v, f.referrer, keys)
+		report.add(v, f.Referrer, keys)
 	}
 	report.Verified = len(report.Signatures) >= required
 	return report, nil

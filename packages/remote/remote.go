@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
-	"github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/ashlar-wasm/ashlar/oci"
+	"github.com/ashlar-wasm/ashlar/oci/bundles"
 	"github.com/ashlar-wasm/ashlar/packages"
 	"github.com/ashlar-wasm/ashlar/signature"
 )
@@ -228,60 +228,14 @@ func (s *source) Manifest(ctx context.Context, p packages.Ref, r packages.Releas
 	return a.ManifestBytes, nil
 }
 
-// Annotations of manifests that attach bundles (BUNDLE_SPEC.md of cosign).
-const (
-	bundleTypePrefix    = "application/vnd.dev.sigstore.bundle"
-	predicateAnnotation = "dev.sigstore.bundle.predicateType"
-)
-
-// maxBundles bounds the bytes of all bundles of a release.
-const maxBundles = 64 << 20
-
 // Bundles reads the bundles that are attached to a release.
 func (s *source) Bundles(ctx context.Context, p packages.Ref, r packages.Release, predicateType string) ([]*signature.Bundle, error) {
 	ref, err := s.pinned(p, r)
 	if err != nil {
 		return nil, err
 	}
-	refs, err := s.client.Referrers(ctx, ref, "")
-	if err != nil {
-		return nil, sourceError(err)
-	}
-	var all []*signature.Bundle
-	var missing error // offline
-	size := 0
-	for _, referrer := range refs {
-		said, ok := referrer.Annotations[predicateAnnotation]
-		if !strings.HasPrefix(referrer.ArtifactType, bundleTypePrefix) || ok && predicateType != "" && said != predicateType {
-			continue
-		}
-		a, err := s.client.ReadReferrer(ctx, ref, referrer)
-		var unfit *oci.ArtifactError
-		switch {
-		case errors.As(err, &unfit), errors.Is(err, oci.ErrNotFound):
-			continue // whoever may push may attach what is no good, or is not there
-		case errors.Is(err, oci.ErrOffline):
-			missing = err // what is not there is not in the cache
-			continue
-		}
-		if err != nil {
-			return nil, sourceError(err)
-		}
-		if size += len(a.Content); size > maxBundles {
-			return nil, fmt.Errorf("%s: the bundles that are attached have more than %d bytes", ref, maxBundles)
-		}
-		b, err := signature.ParseBundle(a.Content)
-		if err != nil {
-			continue
-		}
-		if st := b.Unverified(); predicateType == "" || st != nil && st.PredicateType == predicateType {
-			all = append(all, b)
-		}
-	}
-	if len(all) == 0 && missing != nil {
-		return nil, sourceError(missing)
-	}
-	return all, nil
+	list, err := bundles.List(ctx, s.client, ref, predicateType)
+	return bundles.Readable(list), sourceError(err)
 }
 
 // Attach attaches a bundle to a release.
@@ -290,8 +244,5 @@ func (s *source) Attach(ctx context.Context, p packages.Ref, r packages.Release,
 	if err != nil {
 		return err
 	}
-	annotations := b.Annotations()
-	annotations[v1.AnnotationCreated] = time.Now().UTC().Format(time.RFC3339)
-	_, err = s.client.Attach(ctx, ref, oci.Attachment{ArtifactType: signature.MediaTypeBundle, Content: b.Encode(), Annotations: annotations})
-	return sourceError(err)
+	return sourceError(bundles.Attach(ctx, s.client, ref, b, time.Now()))
 }
