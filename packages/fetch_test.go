@@ -374,7 +374,7 @@ func TestFetchErrors(t *testing.T) {
 func TestResolve(t *testing.T) {
 	p := newProject(t, nil)
 	ctx, ref := context.Background(), mustRef(t, "a:b")
-	for _, v := range []string{"1.0.0", "1.1.0", "1.2.0", "2.0.0-rc.1", "1.1.1+x"} {
+	for _, v := range []string{"1.0.0", "1.0.0+x", "1.1.0", "1.2.0", "2.0.0-rc.1", "1.1.1+x"} {
 		if _, err := p.registry.Publish(ctx, ref, mustVersion(t, v), []byte(v)); err != nil {
 			t.Fatal(err)
 		}
@@ -390,7 +390,7 @@ func TestResolve(t *testing.T) {
 		}
 		return r
 	}
-	for requirement, want := range map[string]string{"*": "1.1.1+x", "1.0": "1.1.1+x", "=1.0.0": "1.0.0", "2.0.0-rc": "2.0.0-rc.1"} {
+	for requirement, want := range map[string]string{"*": "1.1.1+x", "1.0": "1.1.1+x", "=1.0.0": "1.0.0", "=1.0": "1.0.0+x", "=1.1.1": "1.1.1+x", "2.0.0-rc": "2.0.0-rc.1"} {
 		r, err := (&Resolver{Client: p.client}).Resolve(ctx, ref, req(requirement))
 		if err != nil || r.Version.String() != want || r.Locked {
 			t.Errorf("%s is %s (%v)", requirement, r.Version, err)

@@ -217,8 +217,8 @@ func (r *Requirement) UnmarshalText(b []byte) (err error) {
 // Equal reports whether two requirements are the same in normal form.
 func (r Requirement) Equal(o Requirement) bool { return slices.Equal(r.all, o.all) }
 
-// Version returns the only version that matches a requirement of the form
-// =MAJOR.MINOR.PATCH.
+// Version returns the version that a requirement of the form =MAJOR.MINOR.PATCH names.
+// Others that match differ from it in their build metadata alone.
 func (r Requirement) Version() (Version, bool) {
 	if len(r.all) != 1 || r.all[0].op != exact || r.all[0].parts != 3 {
 		return Version{}, false

@@ -286,7 +286,8 @@ func (r *Resolver) trustedKeys(p Ref, location Location) ([]signature.PublicKey,
 	return r.TrustedKeys(p, where.Reference())
 }
 
-// choose returns the highest version that matches and is not yanked. The error may be a
+// choose returns the highest version that matches and is not yanked, or the one that the
+// requirement names. The error may be a
 // *[NoMatchError].
 func (r *Resolver) choose(ctx context.Context, source Source, location Location, p Ref, req Requirement) (Release, error) {
 	versions, err := source.Versions(ctx, p)
@@ -303,6 +304,13 @@ func (r *Resolver) choose(ctx context.Context, source Source, location Location,
 	}
 	versions = slices.Clone(versions)
 	slices.SortFunc(versions, func(a, b VersionInfo) int { return b.Version.Compare(a.Version) })
+	if v, one := req.Version(); one {
+		// =1.0.0 matches 1.0.0+x too, which must not take the place of 1.0.0.
+		if i := slices.IndexFunc(versions, func(o VersionInfo) bool { return o.Version == v }); i > 0 {
+			named := versions[i]
+			versions = slices.Insert(slices.Delete(versions, i, i+1), 0, named)
+		}
+	}
 	e := &NoMatchError{Package: p, Requirement: req}
 	for _, v := range versions {
 		if !req.Matches(v.Version) {
