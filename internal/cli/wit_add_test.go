@@ -9,6 +9,30 @@ import (
 	"github.com/ashlar-wasm/ashlar/packages"
 )
 
+// TestLockedWritesNoLock has one of the locks only.
+func TestLockedWritesNoLock(t *testing.T) {
+	packageProject(t, map[string]string{
+		"log/log.wit":  "package acme:log@1.2.0;\ninterface logger { log: func(text: string); }",
+		"main/app.wit": "package my:app@0.1.0;\nworld app { import acme:log/logger@1.2.0; }",
+	})
+	runOK(t, "pkg", "publish", "log")
+	for _, gone := range []string{"ashlar.lock", "wkg.lock"} {
+		runOK(t, "wit", "fetch", "main")
+		if err := os.Remove(gone); err != nil {
+			t.Fatal(err)
+		}
+		runOK(t, "wit", "fetch", "--locked", "main")
+		if _, err := os.Stat(gone); err == nil {
+			t.Errorf("%s is written", gone)
+		}
+		read(t, "main/deps/acme-log-1.2.0/package.wit")
+		runOK(t, "wit", "fetch", "main")
+		if lock := string(read(t, gone)); !strings.Contains(lock, "acme:log") {
+			t.Errorf("%s is\n%s", gone, lock)
+		}
+	}
+}
+
 // TestWitMisnamed has a package under another name than its own: nobody could use it.
 func TestWitMisnamed(t *testing.T) {
 	const app = "package my:app@0.1.0;\nworld app { }\n"
