@@ -33,6 +33,39 @@ func TestLockedWritesNoLock(t *testing.T) {
 	}
 }
 
+// TestWitUndone has something in the way of what is fetched: the text is as it was.
+func TestWitUndone(t *testing.T) {
+	const app = "package my:app@0.1.0;\nworld app { import acme:log/logger@1.2.0; }\n"
+	packageProject(t, map[string]string{
+		"log/log.wit":   "package acme:log@1.2.0;\ninterface logger { log: func(text: string); }",
+		"next/log.wit":  "package acme:log@1.3.0;\ninterface logger { log: func(text: string); }",
+		"time/time.wit": "package acme:time@0.1.0;\ninterface clock { now: func() -> u64; }",
+		"wit/app.wit":   app,
+	})
+	for _, dir := range []string{"log", "next", "time"} {
+		runOK(t, "pkg", "publish", dir)
+	}
+	runOK(t, "wit", "fetch")
+	locks := string(read(t, "ashlar.lock")) + string(read(t, "wkg.lock"))
+	for _, dir := range []string{"wit/deps/acme-log-1.3.0", "wit/deps/acme-time-0.1.0"} {
+		if err := os.MkdirAll(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		write(t, dir+"/notes.wit", "package my:notes;")
+	}
+	for _, args := range [][]string{{"wit", "add", "acme:time"}, {"pkg", "update"}} {
+		if errs := runFails(t, args...); !strings.Contains(errs, "is there already and has something else") {
+			t.Errorf("%s: %s", args, errs)
+		}
+		if got := string(read(t, "wit/app.wit")); got != app {
+			t.Errorf("%s leaves %s", args, got)
+		}
+	}
+	if string(read(t, "ashlar.lock"))+string(read(t, "wkg.lock")) != locks {
+		t.Error("the locks changed")
+	}
+}
+
 // TestWitMisnamed has a package under another name than its own: nobody could use it.
 func TestWitMisnamed(t *testing.T) {
 	const app = "package my:app@0.1.0;\nworld app { }\n"
