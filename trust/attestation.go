@@ -62,7 +62,30 @@ func (a *attestation) check(predicate json.RawMessage) string {
 	if source == "" || !a.source.match(source) {
 		return fmt.Sprintf("has the source %q, expected %s", clip(source), a.source.text)
 	}
+	if modified(predicate) {
+		return "is of sources that were changed after the commit that it names"
+	}
 	return ""
+}
+
+// modified reports whether a build of Ashlar was of sources that no commit has. What
+// can't be read is taken for that.
+func modified(provenance json.RawMessage) bool {
+	if text(provenance, "buildDefinition", "buildType") != BuildType {
+		return false
+	}
+	list := member(provenance, "buildDefinition", "resolvedDependencies")
+	if list == nil {
+		return false
+	}
+	var dependencies []json.RawMessage
+	if json.Unmarshal(list, &dependencies) != nil {
+		return true
+	}
+	return slices.ContainsFunc(dependencies, func(d json.RawMessage) bool {
+		m := member(d, "annotations", "modified")
+		return text(d, "name") == "source" && m != nil && string(m) != "false"
+	})
 }
 
 // sourceOf returns where the sources of a build are from.

@@ -54,7 +54,8 @@ const File = "trust.yaml"
 //     are named by their predicate type. Of provenance, builder and source may be asked
 //     for: the builder's id, and where the sources are from, which is the URI of
 //     externalParameters.source for builds of Ashlar, and workflow.repository for those
-//     of GitHub. Other types of builds have no source.
+//     of GitHub. Other types of builds have no source, and sources that were changed
+//     after their commit are none that were asked for.
 //   - with yanked: refuse, the latest record that it was yanked or not, by any of
 //     the rule's keys, does not say yanked.
 //

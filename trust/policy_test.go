@@ -92,6 +92,15 @@ func built(by, builder, source string) says {
 	}}
 }
 
+// changed is provenance of sources that differ from their commit, or not.
+func changed(s says, modified any) says {
+	definition := s.content.(map[string]any)["buildDefinition"].(map[string]any)
+	definition["resolvedDependencies"] = []any{
+		map[string]any{"name": "source", "annotations": map[string]any{"modified": modified}}, map[string]any{"name": "go"},
+	}
+	return s
+}
+
 func (p people) bundle(t testing.TB, s says) *signature.Bundle {
 	t.Helper()
 	if s.about == nil {
@@ -158,6 +167,9 @@ func TestCheck(t *testing.T) {
 			"buildDefinition": map[string]any{"buildType": "https://x.example/t", "externalParameters": map[string]any{"source": map[string]any{"uri": source}}},
 			"runDetails":      map[string]any{"builder": map[string]any{"id": builder}},
 		}}}, "whose source is not known", 0},
+		{"changed source", attested, []says{signed("bob", 1), sbom, changed(built("ci", builder, source), true)}, "changed after the commit", 0},
+		{"source that is said to be as it was", attested, []says{signed("bob", 1), sbom, changed(built("ci", builder, source), false)}, "", 1},
+		{"source changed in another way", attested, []says{signed("bob", 1), sbom, changed(built("ci", builder, source), "yes")}, "changed after the commit", 0},
 		{"right and wrong provenance", attested, []says{signed("bob", 1), sbom, built("ci", builder, "git+https://evil.example/a/b"), built("ci", builder, source)}, "", 1},
 		{"attestations alone", app + "    signatures: 0\n    attestations: [{type: sbom, keys: [alice.pub]}]\n", []says{sbom}, "", 0},
 		{"yanked", one, []says{signed("alice", 3), yanked("bob", 2, true)}, "yanked by bob.pub", 0},
