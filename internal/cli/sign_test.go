@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ashlar-wasm/ashlar/internal/require"
 	"github.com/ashlar-wasm/ashlar/oci"
 	"github.com/ashlar-wasm/ashlar/oci/bundles"
 	"github.com/ashlar-wasm/ashlar/oci/ocitest"
@@ -25,6 +26,9 @@ func useKeys(t *testing.T) string {
 }
 
 func TestKeyCommands(t *testing.T) {
+	if require.Race {
+		t.Skip("one goroutine derives keys of passwords, slowly with the race detector")
+	}
 	keys := useKeys(t)
 	dir := t.TempDir()
 	write := func(name, text string) string {
