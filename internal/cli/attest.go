@@ -185,7 +185,7 @@ func says(bundles []*signature.Bundle, manifest []byte, k signature.PublicKey, i
 
 // signAttachments signs attestations, and has those attached that the key has not signed
 // before: have is what is attached already.
-func signAttachments(ctx context.Context, all []attachment, manifest []byte, k signature.Signer, have []*signature.Bundle, attach func(context.Context, *signature.Bundle) error) error {
+func signAttachments(ctx context.Context, all []attachment, manifest []byte, k signature.Signer, have []*signature.Bundle, attach attacher) error {
 	for i := range all {
 		st, err := all[i].statement(manifest)
 		if err != nil {

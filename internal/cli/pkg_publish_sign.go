@@ -2,8 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -62,21 +60,5 @@ func (p *releaseSigner) sign(ctx context.Context, s *streams, publication *packa
 	if err := signAttachments(ctx, p.attachments, manifest, p.signer, have, r.Attach); err != nil {
 		return err
 	}
-	key, done := p.signer.Public(), "already signed"
-	if !says(have, manifest, key, isSignature) {
-		done = "signed"
-		st, err := signature.NewStatement(manifest, signature.PredicateSign, signature.SignPredicate{SignedAt: time.Now().UTC().Truncate(time.Second)})
-		if err != nil {
-			return err
-		}
-		b, err := signature.Sign(ctx, p.signer, st)
-		if err != nil {
-			return err
-		}
-		if err := r.Attach(ctx, b); err != nil {
-			return err
-		}
-	}
-	_, err = fmt.Fprintf(s.err, "%s with %s (%s)\n", done, key.ID(), key.Algorithm())
-	return err
+	return signManifest(ctx, s, manifest, p.signer, have, r.Attach)
 }

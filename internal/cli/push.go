@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -127,13 +126,11 @@ func (p *publication) push(ctx context.Context, s *streams, client *oci.Client, 
 	if err != nil {
 		return ref, err
 	}
-	err = signAttachments(ctx, p.attachments, manifest, p.signer, bundles.Readable(attached), func(ctx context.Context, b *signature.Bundle) error {
-		return bundles.Attach(ctx, client, pinned, b, time.Now().UTC())
-	})
-	if err != nil {
+	have, attach := bundles.Readable(attached), attachTo(client, pinned)
+	if err := signAttachments(ctx, p.attachments, manifest, p.signer, have, attach); err != nil {
 		return ref, err
 	}
-	if _, err := signArtifact(ctx, s, client, pinned, p.signer, false); err != nil {
+	if err := signManifest(ctx, s, manifest, p.signer, have, attach); err != nil {
 		return ref, err
 	}
 	return client.Push(ctx, ref, p.artifact)

@@ -54,41 +54,53 @@ The signature is a sigstore bundle, which 'ashlar verify' checks, and
 	return cmd
 }
 
-// signArtifact signs an artifact, unless the key has done so before, says which key
-// it was, and returns the reference with the digest.
+// signArtifact signs an artifact, unless the key has done so before or force says that
+// this is no matter, and returns the reference with the digest.
 func signArtifact(ctx context.Context, s *streams, client *oci.Client, ref oci.Reference, k signature.Signer, force bool) (oci.Reference, error) {
 	a, err := client.Describe(ctx, ref)
 	if err != nil {
 		return ref, err
 	}
 	ref.Digest = a.Descriptor.Digest
-	key := k.Public()
+	var have []bundles.Attached
 	if !force {
-		found, err := bundles.List(ctx, client, ref, "")
-		if err != nil {
+		if have, err = bundles.List(ctx, client, ref, ""); err != nil {
 			return ref, err
 		}
-		for _, f := range found {
-			if v, err := f.Verify(a.ManifestBytes, []signature.PublicKey{key}); err == nil && isSignature(v.Statement) {
-				_, err := fmt.Fprintf(s.err, "already signed with %s (%s)\n", key.ID(), key.Algorithm())
-				return ref, err
-			}
+	}
+	return ref, signManifest(ctx, s, a.ManifestBytes, k, bundles.Readable(have), attachTo(client, ref))
+}
+
+// attacher attaches a bundle to an artifact.
+type attacher func(context.Context, *signature.Bundle) error
+
+// attachTo attaches bundles to the artifact of a reference.
+func attachTo(client *oci.Client, ref oci.Reference) attacher {
+	return func(ctx context.Context, b *signature.Bundle) error {
+		return bundles.Attach(ctx, client, ref, b, time.Now())
+	}
+}
+
+// signManifest signs an artifact, by its manifest, unless the key has done so before, and
+// says which key it was: have is what is attached already.
+func signManifest(ctx context.Context, s *streams, manifest []byte, k signature.Signer, have []*signature.Bundle, attach attacher) error {
+	key, done := k.Public(), "already signed"
+	if !says(have, manifest, key, isSignature) {
+		done = "signed"
+		st, err := signature.NewStatement(manifest, signature.PredicateSign, signature.SignPredicate{SignedAt: time.Now().UTC().Truncate(time.Second)})
+		if err != nil {
+			return err
+		}
+		b, err := signature.Sign(ctx, k, st)
+		if err != nil {
+			return err
+		}
+		if err := attach(ctx, b); err != nil {
+			return err
 		}
 	}
-	now := time.Now().UTC().Truncate(time.Second)
-	st, err := signature.NewStatement(a.ManifestBytes, signature.PredicateSign, signature.SignPredicate{SignedAt: now})
-	if err != nil {
-		return ref, err
-	}
-	b, err := signature.Sign(ctx, k, st)
-	if err != nil {
-		return ref, err
-	}
-	if err := bundles.Attach(ctx, client, ref, b, now); err != nil {
-		return ref, err
-	}
-	_, err = fmt.Fprintf(s.err, "signed with %s (%s)\n", key.ID(), key.Algorithm())
-	return ref, err
+	_, err := fmt.Fprintf(s.err, "%s with %s (%s)\n", done, key.ID(), key.Algorithm())
+	return err
 }
 
 // isSignature reports whether a statement says that the artifact is signed and no
